@@ -1,0 +1,124 @@
+"""All settings of HTC: one described field each, read from the environment and one TOML file.
+
+Order of precedence: arguments, environment (``HTC_...``), the TOML file, the defaults below. The TOML
+file is ``$HTC_CONFIG`` when set, else ``config.toml`` in ``HTC_HOME``.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from functools import lru_cache
+from pathlib import Path
+
+import platformdirs
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from htc.errors import SettingsError
+
+__all__ = ["Settings", "get_settings"]
+
+DEFAULT_HOME = Path(platformdirs.user_data_dir("htc", appauthor=False))
+
+
+def config_file() -> Path:
+    """Path of the TOML settings file; it need not exist."""
+    explicit = os.environ.get("HTC_CONFIG")
+    if explicit:
+        return Path(explicit).expanduser()
+    return Path(os.environ.get("HTC_HOME") or DEFAULT_HOME).expanduser() / "config.toml"
+
+
+class Settings(BaseSettings):
+    """Settings of one HTC process."""
+
+    model_config = SettingsConfigDict(env_prefix="HTC_", extra="forbid", frozen=True)
+
+    home: Path = Field(
+        default=DEFAULT_HOME,
+        description="Folder where HTC keeps its data: the embedded database, logs, config.toml.",
+    )
+    database_url: SecretStr | None = Field(
+        default=None,
+        description="SQLAlchemy URL of a PostgreSQL 15+ server, e.g. postgresql+psycopg://user@host/db. "
+        "Unset: an embedded PostgreSQL under HTC_HOME is started when needed.",
+    )
+    data: Path | None = Field(
+        default=None,
+        description="Folder with the laboratory's training and test data (epc/, spectra/, ...). "
+        "Needed only to train models and to run the tests marked 'data'.",
+    )
+    model: Path | None = Field(
+        default=None,
+        description="Folder of the electron-phonon model to use. Unset: the model shipped in the package.",
+    )
+    mu_star: float = Field(
+        default=0.13,
+        ge=0.0,
+        le=0.5,
+        description="Coulomb pseudopotential mu* of material predictions that name none.",
+    )
+    created_by: str = Field(
+        default="htc",
+        min_length=1,
+        max_length=100,
+        description="Name written into created_by of every stored row.",
+    )
+    materials_project_api_key: SecretStr | None = Field(
+        default=None,
+        description="Materials Project API key. When set, formulas without a known structure are looked up there.",
+    )
+    optimade_provider: str | None = Field(
+        default=None,
+        description="Base URL of an OPTIMADE provider. When set, formulas without a known structure are looked up there.",
+    )
+
+    @field_validator("home", "data", "model")
+    @classmethod
+    def _expand(cls, value: Path | None) -> Path | None:
+        return None if value is None else value.expanduser().absolute()
+
+    @field_validator("database_url", "materials_project_api_key", "optimade_provider", "data", "model", mode="before")
+    @classmethod
+    def _empty_is_unset(cls, value: object) -> object:
+        return None if value == "" else value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, then environment, then the TOML file."""
+        toml = TomlConfigSettingsSource(settings_cls, toml_file=config_file())
+        return init_settings, env_settings, toml
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> Settings:
+    """The settings of this process, read once.
+
+    Raises:
+        SettingsError: a variable or a line of the file has an unusable value.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0]) if first["loc"] else "settings"
+        raise SettingsError(
+            f"{name} is not usable: {first['msg']}",
+            where=f"HTC_{name.upper()} or {config_file()}",
+            hint="see `htc settings` for what each setting means",
+        ) from error
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"not valid TOML: {error}", where=str(config_file())) from error
