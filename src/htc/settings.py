@@ -84,7 +84,9 @@ class Settings(BaseSettings):
     def _expand(cls, value: Path | None) -> Path | None:
         return None if value is None else value.expanduser().absolute()
 
-    @field_validator("database_url", "materials_project_api_key", "optimade_provider", "data", "model", mode="before")
+    @field_validator(
+        "database_url", "materials_project_api_key", "optimade_provider", "data", "model", mode="before"
+    )
     @classmethod
     def _empty_is_unset(cls, value: object) -> object:
         return None if value == "" else value

@@ -1,0 +1,3 @@
+from htc.spectra.spectrum import Spectrum
+
+__all__ = ["Spectrum"]

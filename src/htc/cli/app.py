@@ -1,0 +1,54 @@
+"""The application object and the way errors leave the program."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+from rich.markup import escape
+
+from htc.cli import db, show, tc, top
+from htc.cli.console import err
+from htc.cli.exit_codes import ExitCode, exit_code
+from htc.errors import HTCError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="htc",
+    help="Predict, store and rank the critical temperatures of conventional superconductors.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+tc.register(app)
+top.register(app)
+show.register(app)
+app.add_typer(db.app, name="db")
+
+
+def report(error: HTCError) -> None:
+    """Print an error to stderr in its three parts."""
+    where = f"{escape(error.where)}: " if error.where else ""
+    err.print(f"[bold red]error[/] {where}{escape(error.what)}", soft_wrap=True)
+    if error.hint:
+        err.print(f"  [dim]{escape(error.hint)}[/]", soft_wrap=True)
+
+
+def main() -> None:
+    """Entry point of the ``htc`` command."""
+    try:
+        app()
+    except HTCError as error:
+        report(error)
+        sys.exit(exit_code(error))
+    except KeyboardInterrupt:
+        err.print("interrupted")
+        sys.exit(ExitCode.INTERRUPTED)
+    except BrokenPipeError:
+        # The reader of our output went away (`htc top | head`): not an error of ours.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(ExitCode.OK)

@@ -1,0 +1,87 @@
+"""The record of a prediction: what every room above hands on, stores, ranks and serves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from htc.spectra import Spectrum
+
+__all__ = ["ConfidenceLevel", "Prediction"]
+
+ConfidenceLevel = Literal["low", "medium", "high"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction:
+    """One predicted critical temperature, or the reason why there is none.
+
+    Either ``applicable`` is true and ``tc_predicted`` is a number, or ``applicable`` is false, ``reason``
+    says why electron-phonon theory gives no Tc for this material, and every predicted quantity is None.
+    """
+
+    source: str
+    """The input as its giver named it: a path, a formula, a request field."""
+    composition: str
+    """Full formula of the input, e.g. of the unit cell: ``"Mg1 B2"``."""
+    reduced_formula: str
+    """Reduced formula, e.g. ``"MgB2"``."""
+    family: str
+    """Family of the material, see ``htc.materials.families``."""
+    applicable: bool
+    reason: str | None = None
+    """Why there is no Tc, or None."""
+
+    tc_predicted: float | None = None
+    """Critical temperature, K."""
+    tc_lower_95ci: float | None = None
+    """Lower end of the 95 % interval, K."""
+    tc_upper_95ci: float | None = None
+    """Upper end of the 95 % interval, K."""
+    tc_uncertainty: float | None = None
+    """One standard deviation of Tc, K."""
+    lambda_ep: float | None = None
+    """Electron-phonon coupling constant, dimensionless."""
+    lambda_ep_uncertainty: float | None = None
+    """One standard deviation of lambda_ep."""
+    omega_log: float | None = None
+    """Logarithmic average phonon frequency, K."""
+    omega_log_uncertainty: float | None = None
+    """One standard deviation of omega_log, K."""
+    omega_2: float | None = None
+    """Second-moment phonon frequency, K; None where only a model without omega_2 spoke."""
+    mu_star: float | None = None
+    """Coulomb pseudopotential the Tc was computed with."""
+    prediction_method: str = "McMillan-Allen-Dynes"
+    """Formula and origin of the coupling, in words."""
+    confidence_level: ConfidenceLevel | None = None
+    extrapolation_warning: bool = False
+    extrapolation_reasons: tuple[str, ...] = ()
+    """What about the input lies outside the model's training data, one phrase each."""
+    pressure_gpa: float = 0.0
+
+    structure: Mapping[str, Any] | None = None
+    """Structure the model saw, as pymatgen's ``Structure.as_dict()``; None for composition-only."""
+    structure_origin: str | None = None
+    """``given``, ``library: ...``, ``store: ...``, ``materials-project: ...``, ``optimade: ...`` or None."""
+    spectrum: Spectrum | None = None
+    """alpha2F where there is one."""
+    model_id: str | None = None
+    """Name, version and weight hash of the model that gave the coupling; None for a measured spectrum."""
+    input_hash: str = ""
+    """SHA-256 over canonical input, pressure, mu*, model and settings: equal hash, equal prediction."""
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    """Anything else needed to recompute the row: settings, formula set, program version."""
+
+    @property
+    def xi_parameter(self) -> float | None:
+        """lambda_ep / (1 + lambda_ep)."""
+        return None if self.lambda_ep is None else self.lambda_ep / (1.0 + self.lambda_ep)
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready fields without the structure and the spectrum."""
+        out = {k: v for k, v in asdict(self).items() if k not in {"structure", "spectrum", "provenance"}}
+        out["extrapolation_reasons"] = list(self.extrapolation_reasons)
+        out["xi_parameter"] = self.xi_parameter
+        return out
