@@ -1,3 +1,19 @@
-from htc.spectra.spectrum import Spectrum
+"""Electron-phonon spectra: alpha2F(omega), its moments and its sanity, read from any code's files."""
 
-__all__ = ["Spectrum"]
+from __future__ import annotations
+
+from htc.spectra.checks import Flag, check
+from htc.spectra.readers import find_spectra, read_spectra
+from htc.spectra.smearing import Plateau, find_plateau
+from htc.spectra.spectrum import NegativeWeight, Spectrum
+
+__all__ = [
+    "Flag",
+    "NegativeWeight",
+    "Plateau",
+    "Spectrum",
+    "check",
+    "find_plateau",
+    "find_spectra",
+    "read_spectra",
+]

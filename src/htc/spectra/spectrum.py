@@ -1,31 +1,150 @@
-"""The electron-phonon spectral function and its moments."""
+"""The electron-phonon spectral function and its moments.
+
+Moments are trapezoids on the spectrum's own grid, without anything added below its first point:
+
+    lambda    = 2 int alpha2F/w dw
+    omega_log = exp[(2/lambda) int alpha2F ln(w)/w dw]
+    omega_2   = sqrt[(2/lambda) int alpha2F w dw]
+
+(Allen and Dynes, doi:10.1103/PhysRevB.12.905.)
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Spectrum"]
+from htc.errors import SpectrumError
+from htc.units import K_PER_MEV
+
+__all__ = ["NegativeWeight", "Spectrum"]
 
 FloatArray = NDArray[np.float64]
+
+NegativeWeight = Literal["keep", "clip", "refuse"]
+"""What to do with alpha2F < 0: keep the file's numbers, set them to zero, or refuse the spectrum."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Spectrum:
     """An isotropic Eliashberg function alpha2F(omega).
 
+    The arrays are copied and made read-only. NaN and infinity are refused; negative weight is kept as it
+    is: `htc.spectra.check` reports it, and `clipped` takes it away.
+
     Args:
-        omega_mev: phonon energies, meV, shape ``(n,)``, strictly increasing, all > 0.
+        omega_mev: phonon energies, meV, shape ``(n,)``, n >= 2, strictly increasing, all > 0.
         alpha2f: alpha2F at these energies, dimensionless, shape ``(n,)``.
         label: what tells this spectrum from its neighbours in one file, e.g. ``"degauss 0.02 Ry"``.
         provenance: source file, format, smearing, reported moments and whatever else is known.
+
+    Raises:
+        SpectrumError: the grid or the values are not those of a spectrum.
     """
 
     omega_mev: FloatArray
     alpha2f: FloatArray
     label: str = ""
     provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Validate, copy and freeze the arrays."""
+        omega, alpha2f = _column("omega_mev", self.omega_mev), _column("alpha2f", self.alpha2f)
+        if omega.size != alpha2f.size:
+            raise SpectrumError(f"{omega.size} frequencies but {alpha2f.size} values of alpha2F")
+        if omega.size < 2:
+            raise SpectrumError(
+                f"a spectrum needs at least 2 points above zero frequency, this has {omega.size}"
+            )
+        for name, values in (("frequencies", omega), ("values of alpha2F", alpha2f)):
+            bad = np.flatnonzero(~np.isfinite(values))
+            if bad.size:
+                raise SpectrumError(
+                    f"{bad.size} of {values.size} {name} are NaN or infinite, first number {bad[0] + 1}"
+                )
+        if omega[0] <= 0.0:
+            raise SpectrumError(
+                f"frequencies must be > 0, the first is {omega[0]:g} meV",
+                hint="drop the points at and below zero; the readers of htc do this",
+            )
+        steps = np.flatnonzero(np.diff(omega) <= 0.0)
+        if steps.size:
+            i = int(steps[0])
+            raise SpectrumError(
+                f"frequencies must increase, but number {i + 2} ({omega[i + 1]:g} meV) "
+                f"follows {omega[i]:g} meV"
+            )
+        object.__setattr__(self, "omega_mev", omega)
+        object.__setattr__(self, "alpha2f", alpha2f)
+        object.__setattr__(self, "provenance", dict(self.provenance))
+
+    @property
+    def max_omega_mev(self) -> float:
+        """Highest frequency of the grid, meV."""
+        return float(self.omega_mev[-1])
+
+    @property
+    def lambda_ep(self) -> float:
+        """Coupling constant lambda, dimensionless."""
+        return float(2.0 * np.trapezoid(self.alpha2f / self.omega_mev, self.omega_mev))
+
+    @property
+    def omega_log_mev(self) -> float:
+        """Logarithmic average frequency, meV; NaN where lambda <= 0, for then there is none."""
+        lambda_ep = self.lambda_ep
+        if lambda_ep <= 0.0:
+            return float("nan")
+        integrand = self.alpha2f * np.log(self.omega_mev) / self.omega_mev
+        with np.errstate(over="ignore"):
+            value = float(np.exp(2.0 / lambda_ep * np.trapezoid(integrand, self.omega_mev)))
+        # A lambda left over from cancelling weights drives the exponent to anything.
+        return value if 0.0 < value < float("inf") else float("nan")
+
+    @property
+    def omega_2_mev(self) -> float:
+        """Root of the second moment, meV; NaN where lambda <= 0 or negative weight makes it imaginary."""
+        lambda_ep = self.lambda_ep
+        moment = float(np.trapezoid(self.alpha2f * self.omega_mev, self.omega_mev))
+        if lambda_ep <= 0.0 or moment <= 0.0:
+            return float("nan")
+        return float(np.sqrt(2.0 / lambda_ep * moment))
+
+    @property
+    def omega_log_k(self) -> float:
+        """`omega_log_mev` in K."""
+        return self.omega_log_mev * K_PER_MEV
+
+    @property
+    def omega_2_k(self) -> float:
+        """`omega_2_mev` in K."""
+        return self.omega_2_mev * K_PER_MEV
+
+    def cumulative_lambda(self) -> FloatArray:
+        """lambda(omega) = 2 int_0^omega alpha2F/w dw, shape ``(n,)``; its last element is `lambda_ep`."""
+        integrand = self.alpha2f / self.omega_mev
+        pieces = (integrand[1:] + integrand[:-1]) * np.diff(self.omega_mev)
+        return np.concatenate(([0.0], np.cumsum(pieces)))
+
+    def clipped(self) -> Spectrum:
+        """This spectrum with negative weight set to zero, noted in its provenance."""
+        return Spectrum(
+            self.omega_mev,
+            np.maximum(self.alpha2f, 0.0),
+            self.label,
+            {**self.provenance, "negative": "clip", "lambda_ep_before_clipping": self.lambda_ep},
+        )
+
+
+def _column(name: str, values: ArrayLike) -> FloatArray:
+    try:
+        array = np.array(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise SpectrumError(f"{name} must be numbers") from error
+    if array.ndim != 1:
+        raise SpectrumError(f"{name} must have one dimension, its shape is {array.shape}")
+    array.flags.writeable = False
+    return array
