@@ -1,0 +1,41 @@
+"""PostgreSQL: predictions written once, ranked, and kept safe; embedded by default.
+
+>>> with Database.open() as database:                                     # doctest: +SKIP
+...     run = start_run(database, "batch", created_by="me")
+...     saved = save(database, predictions, run=run, created_by="me")
+...     refresh_rankings(database)
+...     best = top(database, 10).rows
+"""
+
+from htc.store.database import Database
+from htc.store.predictions import Saved, StoredPrediction, get, save, save_each
+from htc.store.rankings import (
+    Formula,
+    Freshness,
+    Page,
+    Ranked,
+    freshness,
+    refresh_rankings,
+    top,
+    top_formulas,
+)
+from htc.store.runs import finish_run, start_run
+
+__all__ = [
+    "Database",
+    "Formula",
+    "Freshness",
+    "Page",
+    "Ranked",
+    "Saved",
+    "StoredPrediction",
+    "finish_run",
+    "freshness",
+    "get",
+    "refresh_rankings",
+    "save",
+    "save_each",
+    "start_run",
+    "top",
+    "top_formulas",
+]

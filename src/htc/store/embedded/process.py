@@ -1,0 +1,179 @@
+"""The server process: started detached, known to live by a lock it holds, stopped in order.
+
+Whether a server lives is never read from a process id. The server inherits a descriptor on which
+``server.lock`` is held, and so do all its children; while any of them is left the lock is taken, and when it
+is free none is left, whatever ``postmaster.pid`` says. That settles a killed server, a zombie, a recycled
+process id and a second container on the same folder alike.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from htc.errors import DatabaseUnavailableError
+from htc.store.embedded.binaries import Binaries
+from htc.store.embedded.cluster import ROLE, quiet_environment
+from htc.store.embedded.diagnosis import from_output
+from htc.store.embedded.identity import Identity
+from htc.store.embedded.locks import is_free, open_lock, try_lock
+
+__all__ = ["PORT", "Postmaster", "answers", "is_alive", "read_postmaster", "start", "stop"]
+
+PORT = 5432
+"""Part of the socket's name only: the server does not listen on the network."""
+
+POLL_S = 0.01
+START_TIMEOUT_S = 300.0
+"""Long enough for recovery after a crash."""
+
+_SETTINGS = {
+    "listen_addresses": "",
+    "unix_socket_permissions": "0700",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "logging_collector": "off",
+    "log_checkpoints": "off",
+    "jit": "off",
+    # Two processes that rank and a few that write; each connection costs memory.
+    "max_connections": "100",
+    "shared_buffers": "128MB",
+    "max_wal_size": "2GB",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Postmaster:
+    """What ``postmaster.pid`` says about a server."""
+
+    pid: int
+    socket_dir: Path
+
+
+def read_postmaster(data: Path) -> Postmaster | None:
+    """The server's own note, or None where there is none or it is not finished."""
+    try:
+        lines = (data / "postmaster.pid").read_text().splitlines()
+        return Postmaster(int(lines[0]), Path(lines[4]))
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def is_alive(server_lock: Path) -> bool:
+    """Whether the server or any of its children is left."""
+    return not is_free(server_lock, of_exclusive=True)
+
+
+def answers(socket_dir: Path) -> bool:
+    """Whether the server accepts connections (libpq's PQping, as ``pg_isready`` does)."""
+    from psycopg import pq
+
+    conninfo = f"host={_quoted(socket_dir)} port={PORT} user={ROLE} dbname=postgres connect_timeout=2"
+    return pq.PGconn.ping(conninfo.encode()) == pq.Ping.OK
+
+
+def _quoted(path: Path) -> str:
+    return "'" + str(path).replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def start(
+    data: Path, socket_dir: Path, server_lock: Path, log: Path, binaries: Binaries, identity: Identity
+) -> None:
+    """Start a server and return when it answers.
+
+    The caller holds the lifecycle lock and knows that no server lives.
+
+    Raises:
+        StoreError: it did not come up; the message says why, from its log.
+    """
+    # Nobody holds server.lock, so nothing of an earlier server is left: its note is stale for certain.
+    (data / "postmaster.pid").unlink(missing_ok=True)
+    for stale in (f".s.PGSQL.{PORT}", f".s.PGSQL.{PORT}.lock"):
+        (socket_dir / stale).unlink(missing_ok=True)
+    log_start = log.stat().st_size if log.exists() else 0
+    settings = {**_SETTINGS, "unix_socket_directories": str(socket_dir)}
+    command = [
+        *identity.prefix,
+        str(binaries / "postgres"),
+        "-D",
+        str(data),
+        "-p",
+        str(PORT),
+        *(part for name, value in settings.items() for part in ("-c", f"{name}={value}")),
+    ]
+    held = open_lock(server_lock)
+    try:
+        if not try_lock(held, patience_s=1.0):
+            raise DatabaseUnavailableError("another server took the data directory", where=str(data))
+        # The shell's `&` hands the server to init, so that it is nobody's zombie; its own session
+        # keeps a Ctrl-C at the terminal from reaching it.
+        subprocess.run(
+            ["/bin/sh", "-c", '"$@" </dev/null >>"$0" 2>&1 &', str(log), *command],
+            pass_fds=(held,),
+            start_new_session=True,
+            env=quiet_environment(),
+            check=True,
+        )
+    finally:
+        os.close(held)
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while not answers(socket_dir):
+        if not is_alive(server_lock):
+            raise from_output(_tail(log, log_start), "starting the database", data, log)
+        if time.monotonic() > deadline:
+            raise DatabaseUnavailableError(
+                f"the database did not answer within {START_TIMEOUT_S:.0f} s",
+                where=str(data),
+                hint=f"see {log}",
+            )
+        time.sleep(POLL_S)
+
+
+def _tail(log: Path, start_at: int) -> str:
+    with log.open("rb") as source:
+        source.seek(start_at)
+        return source.read()[-20_000:].decode(errors="replace")
+
+
+def stop(data: Path, server_lock: Path, timeout_s: float = 60.0) -> bool:
+    """Stop the server and wait until nothing of it is left. Open transactions are rolled back.
+
+    Returns:
+        Whether there was a server to stop.
+
+    Raises:
+        DatabaseUnavailableError: it cannot be stopped from here.
+    """
+    if not is_alive(server_lock):
+        return False
+    # Fast shutdown first; immediate shutdown (recovery at the next start) when that hangs.
+    for signal_number in (signal.SIGINT, signal.SIGQUIT):
+        note = read_postmaster(data)
+        if note is not None and _is_postgres(note.pid):
+            os.kill(note.pid, signal_number)
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            if not is_alive(server_lock):
+                return True
+            time.sleep(POLL_S)
+    raise DatabaseUnavailableError(
+        "the database server does not stop",
+        where=str(data),
+        hint="it may run in another container or belong to another user; stop it there",
+    )
+
+
+def _is_postgres(pid: int) -> bool:
+    """Whether it is safe to signal ``pid``: the note may stem from another process namespace."""
+    command_line = Path(f"/proc/{pid}/cmdline")
+    if command_line.parent.parent.joinpath("self").exists():
+        try:
+            return b"postgres" in command_line.read_bytes()
+        except OSError:
+            return False
+    shown = subprocess.run(["/bin/ps", "-p", str(pid), "-o", "command="], capture_output=True, check=False)
+    return b"postgres" in shown.stdout

@@ -1,0 +1,1 @@
+"""The Alembic environment: one linear chain of revisions, each file named as its revision id."""
