@@ -1,11 +1,324 @@
-"""``htc tc``."""
+"""``htc tc``: from spectra to critical temperatures by closed formulas."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
 import typer
 
+from htc.cli.console import err, out, print_json
+from htc.cli.exit_codes import ExitCode, exit_code
+from htc.errors import HTCError, InputError, SpectrumError
+
+if TYPE_CHECKING:
+    from htc.spectra import Spectrum
+
 __all__ = ["register"]
+
+DEFAULT_FORMULAS: Final[tuple[str, ...]] = ("exponential", "allen_dynes", "xie_2022")
+_HEADS: Final[dict[str, str]] = {
+    "exponential": "exp.",
+    "allen_dynes": "AD",
+    "allen_dynes_f1": "AD f1",
+    "xie_2022": "Xie",
+}
+
+
+class Negative(StrEnum):
+    """The ways to treat alpha2F < 0."""
+
+    KEEP = "keep"
+    CLIP = "clip"
+    REFUSE = "refuse"
+
+
+@dataclass(slots=True)
+class Row:
+    """A spectrum with its critical temperatures."""
+
+    source: str
+    spectrum: Spectrum
+    mu_star: float
+    tc_k: dict[str, float | None]
+    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
+    flags: list[str] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The entry of the JSON contract, ``docs/schemas/tc.schema.json``."""
+        entry: dict[str, Any] = {
+            "source": self.source,
+            "format": self.spectrum.provenance.get("format", ""),
+            "label": self.spectrum.label,
+            "lambda_ep": self.spectrum.lambda_ep,
+            "omega_log_k": _finite(self.spectrum.omega_log_k),
+            "omega_2_k": _finite(self.spectrum.omega_2_k),
+            "mu_star": self.mu_star,
+            "tc_k": self.tc_k,
+            "flags": self.flags,
+        }
+        if self.intervals:
+            entry["tc_95ci_k"] = {name: list(ends) for name, ends in self.intervals.items()}
+        return entry
+
+
+@dataclass(frozen=True, slots=True)
+class Sigmas:
+    """Standard deviations to carry to Tc."""
+
+    lambda_ep: float
+    omega_log_k: float
+    mu_star: float
+
+    def __bool__(self) -> bool:
+        """Whether any is given."""
+        return max(self.lambda_ep, self.omega_log_k, self.mu_star) > 0.0
 
 
 def register(app: typer.Typer) -> None:
     """Add the command to the application."""
+    app.command("tc")(tc)
+
+
+def tc(
+    spectra: Annotated[
+        list[Path], typer.Argument(metavar="SPECTRUM...", help="Files with alpha2F, or folders of them.")
+    ],
+    mu_star: Annotated[
+        float, typer.Option("--mu-star", min=0.0, max=1.0, help="Coulomb pseudopotential mu*.")
+    ] = 0.10,
+    unit: Annotated[
+        str | None,
+        typer.Option(
+            metavar="UNIT",
+            help="Energy unit of tables that state none: meV, eV, THz, cm-1, Ry, Ha, K. "
+            "A file that states another one is refused.",
+        ),
+    ] = None,
+    formula_set: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Formula to show: exponential, allen_dynes, allen_dynes_f1, xie_2022 or all. Repeat for "
+            "several. [default: exponential, allen_dynes, xie_2022]",
+        ),
+    ] = None,
+    negative: Annotated[
+        Negative, typer.Option(help="What to do with alpha2F < 0: keep it and say so, clip it, or refuse.")
+    ] = Negative.KEEP,
+    sigma_lambda: Annotated[
+        float, typer.Option(min=0.0, help="Standard deviation of lambda, carried to a 95 % interval of Tc.")
+    ] = 0.0,
+    sigma_omega_log: Annotated[
+        float,
+        typer.Option(min=0.0, help="Standard deviation of omega_log in K; omega_2 moves along with it."),
+    ] = 0.0,
+    sigma_mu_star: Annotated[float, typer.Option(min=0.0, help="Standard deviation of mu*.")] = 0.0,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print a JSON list, an entry per spectrum, instead of tables.")
+    ] = False,
+    plot: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.png", help="Draw alpha2F and running lambda (.png, .pdf or .svg)."),
+    ] = None,
+) -> None:
+    """Critical temperatures of electron-phonon spectra by closed formulas.
+
+    Reads Quantum ESPRESSO, EPW, Elk, ABINIT and other alpha2F files; the format is found from their content.
+    Every smearing is a spectrum of its own. One bad file never stops the rest: exit code 3 says that some failed.
+
+    Example: `htc tc alpha2F.dat --mu-star 0.12`
+
+    Example: `htc tc run/MgB2.a2f other.dat --unit THz --formula-set allen_dynes --plot a2f.png`
+    """
+    names = _formula_names(formula_set)
+    sigmas = Sigmas(sigma_lambda, sigma_omega_log, sigma_mu_star)
+    rows, errors = _compute(spectra, unit, negative, mu_star, names, sigmas)
+    if as_json:
+        print_json([row.as_dict() for row in rows])
+    elif rows:
+        _print_tables(rows, names)
+    if plot is not None and rows:
+        from htc.spectra.plot import plot_spectra
+
+        plot_spectra([row.spectrum for row in rows], plot)
+        err.print(f"drawn: {plot}", soft_wrap=True, markup=False)
+    if errors:
+        only = errors[0] if len(errors) == 1 else None
+        failed = exit_code(only) if only is not None else ExitCode.FAILED
+        raise typer.Exit(ExitCode.PARTIAL if rows else failed)
+
+
+def _formula_names(given: Sequence[str] | None) -> list[str]:
+    from htc.theory import FORMULAS, get_formula
+
+    if not given:
+        return list(DEFAULT_FORMULAS)
+    if "all" in given:
+        return list(FORMULAS)
+    return [get_formula(name).name for name in dict.fromkeys(given)]
+
+
+def _compute(
+    paths: Iterable[Path],
+    unit: str | None,
+    negative: Negative,
+    mu_star: float,
+    names: Sequence[str],
+    sigmas: Sigmas,
+) -> tuple[list[Row], list[HTCError]]:
+    from htc.cli.app import report
+    from htc.spectra import find_spectra, read_spectra
+    from htc.spectra.energy import parse_unit
+
+    if unit is not None:
+        unit = parse_unit(unit)
+    rows: list[Row] = []
+    errors: list[HTCError] = []
+    for path in paths:
+        try:
+            files = find_spectra(path) if path.is_dir() else [path]
+        except HTCError as error:
+            report(error)
+            errors.append(error)
+            continue
+        for file in files:
+            try:
+                read = read_spectra(file, unit=unit, negative=negative.value)
+            except HTCError as error:
+                report(error)
+                errors.append(error)
+            else:
+                rows += [_row(str(file), spectrum, mu_star, names, sigmas) for spectrum in read]
+    return rows, errors
+
+
+def _row(source: str, spectrum: Spectrum, mu_star: float, names: Sequence[str], sigmas: Sigmas) -> Row:
+    from htc.spectra import check
+    from htc.theory import critical_temperature
+
+    row = Row(source, spectrum, mu_star, {}, flags=[str(flag) for flag in check(spectrum)])
+    for name in names:
+        try:
+            result = critical_temperature(spectrum, mu_star, name)
+        except SpectrumError as error:
+            row.tc_k[name] = None
+            row.flags.append(f"no-moments: {name}: {error.what}")
+            continue
+        row.tc_k[name] = result.tc_k
+        if result.reason is not None:
+            row.flags.append(f"tc-zero: {name}: {result.reason}")
+        if sigmas and result.omega_log_k is not None:
+            row.intervals[name] = _interval(name, spectrum, mu_star, sigmas)
+    return row
+
+
+def _interval(name: str, spectrum: Spectrum, mu_star: float, sigmas: Sigmas) -> tuple[float, float]:
+    from htc.theory import FORMULAS, log_covariance, propagate
+
+    values = [spectrum.lambda_ep, spectrum.omega_log_k]
+    stds = [sigmas.lambda_ep, sigmas.omega_log_k]
+    omega_2 = spectrum.omega_2_k if FORMULAS[name].needs_omega_2 else None
+    if omega_2 is not None:
+        values.append(omega_2)
+        stds.append(sigmas.omega_log_k * omega_2 / spectrum.omega_log_k)
+    tc = propagate(
+        spectrum.lambda_ep,
+        spectrum.omega_log_k,
+        mu_star,
+        covariance=log_covariance(values, stds),
+        omega_2_k=omega_2,
+        mu_star_std=sigmas.mu_star,
+        formula=name,
+    )
+    return tc.lower_95, tc.upper_95
+
+
+def _print_tables(rows: Sequence[Row], names: Sequence[str]) -> None:
+    by_source: dict[str, list[Row]] = {}
+    for row in rows:
+        by_source.setdefault(row.source, []).append(row)
+    for source, members in by_source.items():
+        _print_table(source, members, names)
+
+
+def _print_table(source: str, rows: Sequence[Row], names: Sequence[str]) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    from htc.spectra.plot import sparkline
+
+    table = Table(
+        title=f"{escape(source)}  [dim]{rows[0].spectrum.provenance.get('format', '')}, mu* {rows[0].mu_star:g}[/]",
+        title_justify="left",
+        box=None,
+        pad_edge=False,
+    )
+    wide = out.width >= 110
+    table.add_column("label", no_wrap=True)
+    for head in ("lambda", "omega_log K", "omega_2 K", *(f"Tc {_HEADS[name]} K" for name in names)):
+        table.add_column(head, justify="right", no_wrap=True)
+    if wide:
+        table.add_column("alpha2F")
+    table.add_column("flags")
+    for row in rows:
+        cells = [escape(row.spectrum.label), f"{row.spectrum.lambda_ep:.4f}"]
+        cells += [_number(row.spectrum.omega_log_k, 1), _number(row.spectrum.omega_2_k, 1)]
+        for name in names:
+            text = _number(row.tc_k[name], 3)
+            if name in row.intervals:
+                text += " ({:.2f}-{:.2f})".format(*row.intervals[name])
+            cells.append(text)
+        if wide:
+            cells.append(sparkline(row.spectrum))
+        cells.append(" ".join(dict.fromkeys(flag.split(":")[0] for flag in row.flags)))
+        table.add_row(*cells)
+    out.print(table)
+    _print_flags(rows)
+    _print_plateau(rows)
+    out.print()
+
+
+def _print_flags(rows: Sequence[Row]) -> None:
+    """Each remark once: in full for the first spectrum that has it, counted for the others."""
+    seen: dict[str, list[tuple[str, str]]] = {}
+    for row in rows:
+        for flag in row.flags:
+            seen.setdefault(flag.split(":")[0], []).append((row.spectrum.label, flag))
+    for code, found in seen.items():
+        label, flag = found[0]
+        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+        text = flag[len(code) + 2 :]
+        out.print(f"  {code}: {label}: {text}{more}", style="yellow", markup=False, soft_wrap=True)
+
+
+def _print_plateau(rows: Sequence[Row]) -> None:
+    from htc.spectra import find_plateau
+
+    spectra = [row.spectrum for row in rows]
+    try:
+        plateau = find_plateau(spectra)
+    except InputError:
+        return  # fewer smearings than a plateau needs
+    if plateau.limits is None:
+        out.print(f"  no plateau against smearing ({plateau.criterion})", style="yellow", soft_wrap=True)
+        return
+    low, high = plateau.limits
+    lambdas, omegas = plateau.lambda_ep[plateau.flat], plateau.omega_log_k[plateau.flat]
+    out.print(
+        f"  plateau {low:g} to {high:g} {plateau.unit}: lambda {lambdas.min():.4f} to {lambdas.max():.4f}, "
+        f"omega_log {omegas.min():.1f} to {omegas.max():.1f} K",
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "-" if value is None or _finite(value) is None else f"{value:.{digits}f}"
+
+
+def _finite(value: float) -> float | None:
+    return value if value == value and abs(value) != float("inf") else None

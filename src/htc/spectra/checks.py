@@ -155,8 +155,8 @@ def _about_coupling(spectrum: Spectrum, lambda_ep: float) -> Iterator[Flag]:
     elif lambda_ep > INSTABILITY_LAMBDA:
         yield Flag(
             "strong-coupling",
-            f"lambda {lambda_ep:.2f} > {INSTABILITY_LAMBDA}: closed formulas underestimate Tc, and the "
-            "lattice may be near instability",
+            f"lambda {lambda_ep:.2f} > {INSTABILITY_LAMBDA}: the closed formulas are at the end of their "
+            "range, and the lattice may be near instability",
             lambda_ep,
         )
 

@@ -222,7 +222,8 @@ def _all_broken(file: SourceFile, parsed: Parsed, broken: dict[str, str]) -> Spe
     what = (
         f"alpha2F is broken: {first}"
         if len(broken) == 1
-        else f"alpha2F is broken in all {len(broken)} columns ({next(iter(broken))} to {list(broken)[-1]}): {first}"
+        else f"alpha2F is broken in all {len(broken)} columns, "
+        f"{next(iter(broken))} to {list(broken)[-1]}: {first}"
     )
     if parsed.findings:
         what += "; the run behind it: " + "; ".join(parsed.findings)

@@ -1,4 +1,4 @@
-"""Tables like lambda.x's in full precision, as IsoME reads them: ``# E (THz)``, many broadenings, a footer."""
+"""Tables like lambda.x's in full precision, as IsoME reads them: ``# E (THz)``, many broadenings."""
 
 from __future__ import annotations
 

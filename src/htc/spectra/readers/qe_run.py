@@ -24,9 +24,9 @@ __all__ = ["QPoint", "diagnose", "lambda_q_sum", "matdyn_summary", "q_points", "
 FloatArray = NDArray[np.float64]
 
 RERUN: Final[str] = (
-    "rerun pw.x and ph.x in an empty outdir, with trans=.true. and without recover, so that dVscf is computed "
-    "anew for every q; check that the linewidths in elph.inp_lambda.N are finite and vanish at Gamma; then "
-    "q2r.x, matdyn.x and lambda.x"
+    "rerun pw.x and ph.x in an empty outdir, with trans=.true. and without recover, so that dVscf is "
+    "computed anew for every q; check that the linewidths in elph.inp_lambda.N are finite and vanish at "
+    "Gamma; then q2r.x, matdyn.x and lambda.x"
 )
 
 _MAX_GAMMA_LINEWIDTH_GHZ: Final[float] = 100.0
