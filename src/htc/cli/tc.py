@@ -128,7 +128,8 @@ def tc(
     """Critical temperatures of electron-phonon spectra by closed formulas.
 
     Reads Quantum ESPRESSO, EPW, Elk, ABINIT and other alpha2F files; the format is found from their content.
-    Every smearing is a spectrum of its own. One bad file never stops the rest: exit code 3 says that some failed.
+    Every smearing is a spectrum of its own. One bad file never stops the rest: exit code 3 says that some
+    failed.
 
     Example: `htc tc alpha2F.dat --mu-star 0.12`
 
@@ -247,26 +248,35 @@ def _print_tables(rows: Sequence[Row], names: Sequence[str]) -> None:
 
 def _print_table(source: str, rows: Sequence[Row], names: Sequence[str]) -> None:
     from rich.markup import escape
+    from rich.measure import Measurement
     from rich.table import Table
 
     from htc.spectra.plot import sparkline
 
     table = Table(
-        title=f"{escape(source)}  [dim]{rows[0].spectrum.provenance.get('format', '')}, mu* {rows[0].mu_star:g}[/]",
+        title=f"{escape(source)}  [dim]{rows[0].spectrum.provenance.get('format', '')}[/]",
         title_justify="left",
         box=None,
+        padding=(0, 1),
         pad_edge=False,
     )
     wide = out.width >= 110
     table.add_column("label", no_wrap=True)
-    for head in ("lambda", "omega_log K", "omega_2 K", *(f"Tc {_HEADS[name]} K" for name in names)):
-        table.add_column(head, justify="right", no_wrap=True)
+    tc_heads = (f"Tc {_HEADS[name]}\n(K)" for name in names)
+    for head in ("lambda", "omega_log\n(K)", "omega_2\n(K)", "mu*", *tc_heads):
+        table.add_column(head, justify="right", overflow="fold")
     if wide:
-        table.add_column("alpha2F")
-    table.add_column("flags")
+        table.add_column("alpha2F", no_wrap=True)
+    notes = _footnotes(rows)
+    if notes:
+        table.add_column("flags", no_wrap=True)
     for row in rows:
         cells = [escape(row.spectrum.label), f"{row.spectrum.lambda_ep:.4f}"]
-        cells += [_number(row.spectrum.omega_log_k, 1), _number(row.spectrum.omega_2_k, 1)]
+        cells += [
+            _number(row.spectrum.omega_log_k, 1),
+            _number(row.spectrum.omega_2_k, 1),
+            f"{row.mu_star:g}",
+        ]
         for name in names:
             text = _number(row.tc_k[name], 3)
             if name in row.intervals:
@@ -274,25 +284,31 @@ def _print_table(source: str, rows: Sequence[Row], names: Sequence[str]) -> None
             cells.append(text)
         if wide:
             cells.append(sparkline(row.spectrum))
-        cells.append(" ".join(dict.fromkeys(flag.split(":")[0] for flag in row.flags)))
+        if notes:
+            codes = {flag.split(":")[0] for flag in row.flags}
+            cells.append(" ".join(str(i) for i, code in enumerate(notes, 1) if code in codes))
         table.add_row(*cells)
-    out.print(table)
-    _print_flags(rows)
+    # A file or a pipe has no width to fit into: let the table be as wide as it is.
+    natural = Measurement.get(out, out.options.update(max_width=1000), table).maximum
+    out.print(table, width=None if out.is_terminal else max(out.width, natural), crop=False)
+    for i, (code, text) in enumerate(notes.items(), 1):
+        out.print(f"  {i}  {code}: {text}", style="yellow", markup=False, soft_wrap=True)
     _print_plateau(rows)
     out.print()
 
 
-def _print_flags(rows: Sequence[Row]) -> None:
-    """Each remark once: in full for the first spectrum that has it, counted for the others."""
+def _footnotes(rows: Sequence[Row]) -> dict[str, str]:
+    """Each flag once, by code: in full for the first spectrum that has it, counted for the others."""
     seen: dict[str, list[tuple[str, str]]] = {}
     for row in rows:
         for flag in row.flags:
-            seen.setdefault(flag.split(":")[0], []).append((row.spectrum.label, flag))
+            code, _, text = flag.partition(": ")
+            seen.setdefault(code, []).append((row.spectrum.label, text))
+    notes = {}
     for code, found in seen.items():
-        label, flag = found[0]
-        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-        text = flag[len(code) + 2 :]
-        out.print(f"  {code}: {label}: {text}{more}", style="yellow", markup=False, soft_wrap=True)
+        others = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+        notes[code] = f"{found[0][0]}: {found[0][1]}{others}"
+    return notes
 
 
 def _print_plateau(rows: Sequence[Row]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -22,8 +23,7 @@ def sparkline(spectrum: Spectrum, width: int = 16) -> str:
     """The shape of alpha2F from 0 to its highest frequency as ``width`` blocks; a blank where it is zero."""
     edges = np.linspace(0.0, spectrum.max_omega_mev, width + 1)
     inside = [
-        spectrum.alpha2f[(spectrum.omega_mev > a) & (spectrum.omega_mev <= b)]
-        for a, b in zip(edges[:-1], edges[1:], strict=True)
+        spectrum.alpha2f[(spectrum.omega_mev > a) & (spectrum.omega_mev <= b)] for a, b in pairwise(edges)
     ]
     heights = np.array([max(float(part.max()), 0.0) if part.size else 0.0 for part in inside])
     if not heights.max() > 0.0:
