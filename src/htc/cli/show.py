@@ -1,11 +1,135 @@
-"""``htc show``."""
+"""``htc show``: everything about one stored prediction."""
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
 import typer
+
+from htc.cli.console import out, print_json
+from htc.errors import InputError, StorageError
+
+if TYPE_CHECKING:
+    from htc.store import StoredPrediction
 
 __all__ = ["register"]
 
 
 def register(app: typer.Typer) -> None:
     """Add the command to the application."""
+    app.command(name="show")(show)
+
+
+def show(
+    prediction_id: Annotated[str, typer.Argument(metavar="ID", help="Id of a prediction, or its beginning.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", metavar="FILE.png", help="Draw the spectrum into this file.")
+    ] = None,
+) -> None:
+    """Show everything stored about one prediction.
+
+    Example: `htc show 06dc4a52 --plot alpha2f.png`
+    """
+    from htc.store import Database, get
+
+    with Database.open() as database:
+        stored = get(database, prediction_id)
+    if as_json:
+        print_json(stored.as_dict())
+    else:
+        _print(stored)
+    if plot is not None:
+        _draw(stored, plot)
+
+
+def _print(stored: StoredPrediction) -> None:
+    from rich.panel import Panel
+    from rich.table import Table
+    from rich.text import Text
+
+    p = stored.prediction
+    facts = Table.grid(padding=(0, 2))
+    facts.add_column(style="dim", no_wrap=True)
+    facts.add_column(overflow="fold")
+
+    def line(name: str, value: object) -> None:
+        if value is not None and value != "" and value != ():
+            facts.add_row(name, Text(str(value)))
+
+    if p.tc_predicted is not None:
+        interval = ""
+        if p.tc_lower_95ci is not None and p.tc_upper_95ci is not None:
+            interval = f", 95 % interval {p.tc_lower_95ci:.2f} – {p.tc_upper_95ci:.2f} K"
+        line("Tc", f"{p.tc_predicted:.2f} K{interval}")
+    else:
+        line("Tc", f"none: {p.reason or 'no reason is stored'}")
+    line("standard deviation", _quantity(p.tc_uncertainty, None, " K", ".2f"))
+    line("λ", _quantity(p.lambda_ep, p.lambda_ep_uncertainty, "", ".3f"))
+    line("ω_log", _quantity(p.omega_log, p.omega_log_uncertainty, " K", ".1f"))
+    line("ω_2", _quantity(p.omega_2, None, " K", ".1f"))
+    line("μ*", _quantity(p.mu_star, None, "", "g"))
+    line("pressure", f"{p.pressure_gpa:g} GPa")
+    line("method", p.prediction_method)
+    line("confidence", p.confidence_level)
+    line("extrapolates", "; ".join(p.extrapolation_reasons) or ("yes" if p.extrapolation_warning else None))
+    line("family", p.family)
+    line("composition", p.composition)
+    line("structure", p.structure_origin)
+    if stored.structure_info:
+        line("sites", stored.structure_info.get("n_sites"))
+    if p.spectrum is not None:
+        low, high = p.spectrum.omega_mev[0], p.spectrum.omega_mev[-1]
+        label = f", {p.spectrum.label}" if p.spectrum.label else ""
+        line("spectrum", f"{p.spectrum.omega_mev.size} points, {low:.3g} – {high:.4g} meV{label}")
+    line("dynamically stable", stored.phonon_stable)
+    line("thermodynamically stable", stored.thermo_stable)
+    line("above the hull", _quantity(stored.hull_distance_ev, None, " eV/atom", ".3f"))
+    line("imaginary modes", stored.imaginary_modes_count)
+    line("model", p.model_id)
+    line("source", p.source)
+    line("run", stored.run_id)
+    line(
+        "stored",
+        f"{stored.created_at:%Y-%m-%d %H:%M:%S} UTC by {stored.created_by}" if stored.created_at else None,
+    )
+    line("input hash", p.input_hash)
+    line("provenance", json.dumps(p.provenance, ensure_ascii=False) if p.provenance else None)
+    line("breaks today's rules", ", ".join(stored.legacy_defects))
+    out.print(Panel(facts, title=Text(f"{p.reduced_formula}  {stored.id}"), title_align="left", expand=False))
+
+
+def _quantity(value: float | None, deviation: float | None, unit: str, form: str) -> str | None:
+    if value is None:
+        return None
+    spread = "" if deviation is None else f" ± {deviation:{form}}"
+    return f"{value:{form}}{spread}{unit}"
+
+
+def _draw(stored: StoredPrediction, path: Path) -> None:
+    spectrum = stored.prediction.spectrum
+    if spectrum is None:
+        raise InputError(
+            "this prediction has no spectrum to draw",
+            where=stored.id,
+            hint="predictions made from an alpha2F file have one",
+        )
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 4.0), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(spectrum.omega_mev, spectrum.alpha2f, color="C0")
+    axes.fill_between(spectrum.omega_mev, spectrum.alpha2f, alpha=0.2, color="C0")
+    axes.set(xlabel="ω (meV)", ylabel="α²F(ω)", title=stored.prediction.reduced_formula)
+    cumulative = axes.twinx()
+    cumulative.plot(spectrum.omega_mev, spectrum.cumulative_lambda(), color="C1", linestyle="--")
+    cumulative.set_ylabel("λ(ω)", color="C1")
+    cumulative.set_ylim(bottom=0.0)
+    try:
+        figure.savefig(path, dpi=150)
+    except ValueError as error:
+        raise InputError(f"cannot draw into this kind of file: {error}", where=str(path)) from error
+    except OSError as error:
+        raise StorageError(f"cannot write the picture: {error.strerror}", where=str(path)) from error

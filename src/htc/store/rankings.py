@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import sqlalchemy as sa
 
-from htc.errors import InputError, SchemaError
+from htc.errors import InputError, NotFoundError, SchemaError
 from htc.store.tables import bete_runs, htc_predictions, ranking_refreshes, top_superconductors
 
 if TYPE_CHECKING:
@@ -56,7 +54,7 @@ class Page:
 
     rows: tuple[Ranked, ...]
     next_cursor: str | None
-    """For ``after``; None on the last page."""
+    """For ``after``: the id of the last row; None on the last page."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,13 +85,13 @@ def top(database: Database, n: int = 20, min_tc: float | None = None, after: str
         database: an open database.
         n: rows a page, 1 to 10,000.
         min_tc: only Tc at or above this, K.
-        after: ``next_cursor`` of the page before.
+        after: ``next_cursor`` of the page before: only what ranks below that prediction.
 
     Raises:
-        InputError: n out of range, or a cursor that is not one.
+        InputError: n out of range, or min_tc not a number.
+        NotFoundError: no ranked prediction has the id ``after``.
     """
-    if not 1 <= n <= MAX_PAGE:
-        raise InputError(f"{n} rows cannot be asked for at once", hint=f"ask for 1 to {MAX_PAGE}")
+    _check_page(n, min_tc)
     t = htc_predictions.c
     # Order and NULLS LAST are the index's own, or it would not be used.
     query = (
@@ -104,14 +102,18 @@ def top(database: Database, n: int = 20, min_tc: float | None = None, after: str
     )
     if min_tc is not None:
         query = query.where(t.tc_predicted >= min_tc)
-    if after is not None:
-        tc, last_id = _decode(after)
-        query = query.where(t.tc_predicted <= tc, sa.or_(t.tc_predicted < tc, t.id > last_id))
     with database.connect() as connection:
+        if after is not None:
+            tc = connection.execute(sa.select(t.tc_predicted).where(t.id == after)).scalar_one_or_none()
+            if tc is None:
+                raise NotFoundError(
+                    f"there is no ranked prediction {after!r} to go on after",
+                    hint="give the whole id of the last row of the page before",
+                )
+            query = query.where(t.tc_predicted <= tc, sa.or_(t.tc_predicted < tc, t.id > after))
         rows = [Ranked(**row) for row in connection.execute(query).mappings()]
-    more = len(rows) > n
     page = tuple(rows[:n])
-    return Page(page, _encode(page[-1].tc_predicted, page[-1].id) if more else None)
+    return Page(page, page[-1].id if len(rows) > n else None)
 
 
 def top_formulas(
@@ -120,10 +122,9 @@ def top_formulas(
     """The formulas of highest average Tc as of the last refresh, and how long ago that was.
 
     Raises:
-        InputError: n out of range.
+        InputError: n out of range, or min_tc not a number.
     """
-    if not 1 <= n <= MAX_PAGE:
-        raise InputError(f"{n} rows cannot be asked for at once", hint=f"ask for 1 to {MAX_PAGE}")
+    _check_page(n, min_tc)
     v = top_superconductors.c
     query = sa.select(top_superconductors).order_by(v.avg_tc.desc(), v.structure_formula).limit(n)
     if min_tc is not None:
@@ -159,6 +160,13 @@ def refresh_rankings(database: Database) -> Freshness:
         if last is None or last < asked:
             _refresh(connection)
         return _freshness(connection)
+
+
+def _check_page(n: int, min_tc: float | None) -> None:
+    if not 1 <= n <= MAX_PAGE:
+        raise InputError(f"{n} rows cannot be asked for at once", hint=f"ask for 1 to {MAX_PAGE}")
+    if min_tc is not None and math.isnan(min_tc):
+        raise InputError("the least Tc must be a number")
 
 
 def _refresh(connection: sa.Connection) -> None:
@@ -209,19 +217,3 @@ def _freshness(connection: sa.Connection) -> Freshness:
         return Freshness(None, connection.execute(newer).scalar_one())
     newer = newer.where(bete_runs.c.created_at > last.covers_until)
     return Freshness(last.started_at.astimezone(UTC), connection.execute(newer).scalar_one())
-
-
-def _encode(tc: float, row_id: str) -> str:
-    # repr keeps every bit of the float; the cursor is opaque to its user.
-    return base64.urlsafe_b64encode(json.dumps([tc, row_id]).encode()).decode().rstrip("=")
-
-
-def _decode(cursor: str) -> tuple[float, str]:
-    try:
-        value: Any = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        tc, row_id = value
-        return float(tc), str(row_id)
-    except (binascii.Error, ValueError, TypeError) as error:
-        raise InputError(
-            f"{cursor!r} is not a cursor", hint="use the cursor printed below the page before"
-        ) from error
