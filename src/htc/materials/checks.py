@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from htc.errors import StructureError
-from htc.materials.formulas import ELEMENTS
+from htc.materials.formulas import ELEMENTS, settle_electronegativity
 
 if TYPE_CHECKING:
     from pymatgen.core.structure import IStructure, Structure
@@ -60,6 +60,7 @@ def checked(
     check_site_count(len(structure), max_sites, source)
     notes: list[str] = []
     symbols = [_symbol(site, source, notes) for site in structure]
+    settle_electronegativity(symbols)
     matrix = np.array(structure.lattice.matrix, dtype=float)
     frac = np.array(structure.frac_coords, dtype=float)
     if not (np.isfinite(matrix).all() and np.isfinite(frac).all()):

@@ -6,6 +6,8 @@ import difflib
 import math
 import re
 import unicodedata
+import warnings
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from htc.errors import FormulaError
@@ -71,7 +73,21 @@ def parse_formula(text: str) -> Composition:
     from pymatgen.core.composition import Composition
 
     amounts = _Parser(text).parse()
+    settle_electronegativity(amounts)
     return Composition(amounts)
+
+
+def settle_electronegativity(symbols: Iterable[str]) -> None:
+    """Let pymatgen find out, quietly and once, that He, Ne and Ar have no electronegativity.
+
+    It would otherwise warn wherever a formula with one of them is first put in order.
+    """
+    from pymatgen.core.periodic_table import Element
+
+    for symbol in {"He", "Ne", "Ar"}.intersection(symbols):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            _ = Element(symbol).X
 
 
 def _shown(text: str, limit: int = 60) -> str:
@@ -103,7 +119,7 @@ class _Parser:
             raise FormulaError(
                 f"a formula is text, not {type(text).__name__}", hint='write it as text, e.g. "MgB2"'
             )
-        self.where = _shown(text) or "formula"
+        self.where = _shown(text.strip()) or "formula"
         if len(text) > MAX_LENGTH:
             raise self.error(
                 f"{len(text)} characters are too many for a formula", hint=f"at most {MAX_LENGTH}"
@@ -128,10 +144,6 @@ class _Parser:
             raise self.error(
                 f"the formula begins with the number {_NUMBER.match(self.text)[0]}",  # type: ignore[index]  # a digit matches
                 hint="leave out polymorph prefixes (2H-), isotope labels and counts of formula units",
-            )
-        if self.text.lower() in _NAMES:
-            raise self.error(
-                f"'{self.text}' is a name, not a formula", hint=f"write {_NAMES[self.text.lower()]}"
             )
         total = self.sequence(closing=None, depth=0)
         while self.at < len(self.text):
@@ -206,6 +218,10 @@ class _Parser:
         return word
 
     def unknown(self, word: str) -> FormulaError:
+        # Only now: TiN would be a name too.
+        if self.text.lower() in _NAMES:
+            symbol = _NAMES[self.text.lower()]
+            return self.error(f"'{self.text}' is a name, not a formula", hint=f"write {symbol}")
         near = suggest_symbols(word)
         return self.error(
             f"'{_shown(word, 20)}' is not an element",
