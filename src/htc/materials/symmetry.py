@@ -38,6 +38,8 @@ class Standardised:
     """Number of the space group, 1 to 230; None where spglib found none."""
     symprec: float | None
     """Tolerance it was found with, Å."""
+    n_orbits: int
+    """Number of symmetrically distinct sites."""
     note: str | None = None
     """Why the cell is the one that came in, where it is."""
 
@@ -106,8 +108,19 @@ def primitive_standardised(structure: Structure, symprec: float | None = None) -
         matrix, frac, kinds = _primitive(dataset)
         if _same_crystal(structure, matrix, kinds, numbers):
             primitive = Structure(Lattice(matrix), [ELEMENTS[z - 1] for z in kinds], frac)
-            return Standardised(primitive, int(dataset.number), tolerance)
-    return Standardised(structure, None, None, "no symmetry was found; the cell is used as given")
+            return Standardised(
+                primitive,
+                int(dataset.number),
+                tolerance,
+                n_orbits=len(set(np.asarray(dataset.crystallographic_orbits).tolist())),
+            )
+    return Standardised(
+        structure,
+        None,
+        None,
+        n_orbits=len(structure),
+        note="no symmetry was found; the cell is used as given",
+    )
 
 
 # Columns are the primitive vectors in terms of the conventional ones; the choice of spglib's manual.

@@ -1,0 +1,188 @@
+"""How far a material lies from everything the model was trained on.
+
+Confidence follows from this distance alone, never from the value of Tc.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from scipy.spatial import cKDTree
+
+__all__ = ["Domain", "Nearness", "fit_domain"]
+
+FloatArray = NDArray[np.float64]
+
+N_COMPONENTS = 16
+NEIGHBOURS = 5
+MIN_ELEMENT_COUNT = 10
+"""An element in fewer training materials than this is called new."""
+_RANGE_QUANTILES = (0.002, 0.998)
+_LEVEL_QUANTILES = (0.60, 0.95, 0.99)
+"""Quantiles of the training materials' own distances: below the first is near, above the second far,
+above the third outside."""
+
+
+@dataclass(frozen=True, slots=True)
+class Nearness:
+    """How near one material is to the training data."""
+
+    distance: float
+    """Mean distance to the nearest training materials, in units of the training materials' own median."""
+    level: Literal["low", "medium", "high"]
+    reasons: tuple[str, ...]
+    """What about it the training data do not cover; empty if nothing."""
+
+
+@dataclass(frozen=True, eq=False)
+class Domain:
+    """Where the training data lie in a whitened feature space.
+
+    The arrays are stored with the weights; see :func:`fit_domain` for how they come about.
+    """
+
+    centre: FloatArray
+    """Median of each feature, shape ``(n_features,)``."""
+    projection: FloatArray
+    """Whitening projection, shape ``(n_features, n_components)``."""
+    points: FloatArray
+    """Training materials in the whitened space, shape ``(n_train, n_components)``."""
+    levels: FloatArray
+    """Median, near, far and outside distance, shape ``(4,)``."""
+    element_count: NDArray[np.int64]
+    """Training materials with each element, index Z, shape ``(n_elements + 1,)``."""
+    bounds: FloatArray
+    """Range of the checked features, shape ``(n_checked, 2)``."""
+    checked: NDArray[np.int64]
+    """Columns of the features whose range is checked, shape ``(n_checked,)``."""
+
+    @cached_property
+    def _tree(self) -> cKDTree:
+        from scipy.spatial import cKDTree
+
+        return cKDTree(self.points)
+
+    def _whiten(self, rows: FloatArray) -> FloatArray:
+        filled = np.where(np.isnan(rows), self.centre, rows)
+        whitened: FloatArray = (filled - self.centre) @ self.projection
+        return whitened
+
+    def nearness(
+        self, rows: FloatArray, numbers: list[NDArray[np.int64]], labels: list[str]
+    ) -> list[Nearness]:
+        """Nearness of materials.
+
+        Args:
+            rows: their features, shape ``(n, n_features)``.
+            numbers: atomic numbers in each, length n.
+            labels: what to call each checked feature, length ``len(checked)``.
+        """
+        from pymatgen.core.periodic_table import Element
+
+        distances = self._tree.query(self._whiten(rows), k=NEIGHBOURS)[0].mean(axis=1)
+        median, near, far, outside = self.levels
+        out: list[Nearness] = []
+        for row, atomic_numbers, distance in zip(rows, numbers, distances, strict=True):
+            reasons = []
+            for z in atomic_numbers:
+                count = int(self.element_count[z])
+                if count < MIN_ELEMENT_COUNT:
+                    known = (
+                        "no training material has it"
+                        if count == 0
+                        else f"only {count} training materials have it"
+                    )
+                    reasons.append(f"element {Element.from_Z(int(z)).symbol}: {known}")
+            for column, (low, high), label in zip(self.checked, self.bounds, labels, strict=True):
+                if row[column] < low or row[column] > high:
+                    side = "below" if row[column] < low else "above"
+                    limit = low if row[column] < low else high
+                    reasons.append(f"{label} {row[column]:.3g} is {side} the training range ({limit:.3g})")
+            if distance > outside:
+                reasons.append(
+                    f"{distance / median:.1f} times as far from its neighbours as training materials are"
+                )
+            level: Literal["low", "medium", "high"] = "medium"
+            if reasons or distance > far:
+                level = "low"
+            elif distance <= near:
+                level = "high"
+            out.append(Nearness(float(distance / median), level, tuple(reasons)))
+        return out
+
+    def tensors(self) -> dict[str, NDArray[Any]]:
+        """Arrays by name, as stored."""
+        return {
+            "centre": self.centre,
+            "projection": self.projection,
+            "points": self.points.astype(np.float32),
+            "levels": self.levels,
+            "element_count": self.element_count,
+            "bounds": self.bounds,
+            "checked": self.checked,
+        }
+
+
+def fit_domain(
+    rows: FloatArray,
+    numbers: list[NDArray[np.int64]],
+    groups: NDArray[np.str_],
+    described: NDArray[np.int64],
+    checked: NDArray[np.int64],
+    n_elements: int,
+) -> Domain:
+    """Describe where training materials lie.
+
+    Distances are between whitened principal components of ``described`` features. The yardstick is the
+    distance of each training material to its neighbours of *other* formulas, so that polymorphs
+    of one compound do not make the data look denser than they are.
+
+    Args:
+        rows: features, shape ``(n, n_features)``.
+        numbers: atomic numbers in each material, length n.
+        groups: reduced formula of each, shape ``(n,)``.
+        described: columns that span the space.
+        checked: columns whose range is checked one by one.
+        n_elements: highest atomic number.
+    """
+    from scipy.spatial import cKDTree
+
+    centre = np.nanmedian(rows, axis=0)
+    filled = np.where(np.isnan(rows), centre, rows)
+    scale = np.zeros(rows.shape[1])
+    # Half the 5-95 % range instead of the deviation: a few exotic cells must not squeeze all others.
+    spread = 0.5 * np.subtract(*np.quantile(filled[:, described], [0.95, 0.05], axis=0))
+    scale[described] = np.divide(1.0, spread, out=np.zeros_like(spread), where=spread > 1e-9)
+    standard = (filled - centre) * scale
+    standard_mean = standard - standard.mean(axis=0)
+    _, singular, axes = np.linalg.svd(standard_mean, full_matrices=False)
+    whitening = np.sqrt(len(rows)) / singular[:N_COMPONENTS]
+    # Full whitening would blow up the small components' noise; its square root keeps their order.
+    projection = scale[:, None] * axes[:N_COMPONENTS].T * np.sqrt(whitening)
+    points = ((filled - centre) @ projection).astype(np.float32).astype(np.float64)
+
+    tree = cKDTree(points)
+    distance, index = tree.query(points, k=min(len(points), 8 * NEIGHBOURS))
+    own = np.empty(len(points))
+    for i in range(len(points)):
+        other = distance[i][groups[index[i]] != groups[i]][:NEIGHBOURS]
+        own[i] = other.mean() if other.size else distance[i].max()
+
+    element_count = np.zeros(n_elements + 1, dtype=np.int64)
+    for atomic_numbers in numbers:
+        element_count[np.unique(atomic_numbers)] += 1
+    return Domain(
+        centre=centre,
+        projection=projection,
+        points=points,
+        levels=np.quantile(own, [0.5, *_LEVEL_QUANTILES]),
+        element_count=element_count,
+        bounds=np.nanquantile(rows[:, checked], _RANGE_QUANTILES, axis=0).T,
+        checked=checked,
+    )
