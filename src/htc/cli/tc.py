@@ -280,7 +280,7 @@ def _print_table(source: str, rows: Sequence[Row], names: Sequence[str]) -> None
         for name in names:
             text = _number(row.tc_k[name], 3)
             if name in row.intervals:
-                text += " ({:.2f}-{:.2f})".format(*row.intervals[name])
+                text += "\n{:.2f}-{:.2f}".format(*row.intervals[name])
             cells.append(text)
         if wide:
             cells.append(sparkline(row.spectrum))
@@ -288,9 +288,10 @@ def _print_table(source: str, rows: Sequence[Row], names: Sequence[str]) -> None
             codes = {flag.split(":")[0] for flag in row.flags}
             cells.append(" ".join(str(i) for i, code in enumerate(notes, 1) if code in codes))
         table.add_row(*cells)
-    # A file or a pipe has no width to fit into: let the table be as wide as it is.
-    natural = Measurement.get(out, out.options.update(max_width=1000), table).maximum
-    out.print(table, width=None if out.is_terminal else max(out.width, natural), crop=False)
+    if not out.is_terminal:
+        # A file or a pipe has no width to fit into: let the table be as wide as it is.
+        out.width = max(out.width, Measurement.get(out, out.options.update(max_width=1000), table).maximum)
+    out.print(table)
     for i, (code, text) in enumerate(notes.items(), 1):
         out.print(f"  {i}  {code}: {text}", style="yellow", markup=False, soft_wrap=True)
     _print_plateau(rows)

@@ -27,9 +27,17 @@ _ALIASES: Final[dict[str, str]] = {
 }
 
 _SPELLINGS = "|".join(re.escape(alias) for alias in sorted(_ALIASES, key=len, reverse=True))
-_IN_BRACKETS = re.compile(rf"[\(\[]\s*({_SPELLINGS})\s*[\)\]]", re.IGNORECASE)
-_AFTER_WORD = re.compile(
-    rf"(?:\bunits?\b\s*(?:of\s+\w+\s*)?[:=]?|\bin\b|\w\s*[,/_])\s*({_SPELLINGS})(?![\w/^*])", re.IGNORECASE
+_END = r"(?![\w/^*])"
+_FREQUENCY = r"(?:freq\w*|omega|energ\w+|phonon\w*|w|e|nu|ω|ν)"
+# `omega (meV)`, `E(THz)`: a unit in brackets, unless it follows the name of a temperature.
+_IN_BRACKETS = re.compile(rf"(\w*)\s*[\(\[]\s*({_SPELLINGS})\s*[\)\]]", re.IGNORECASE)
+_TEMPERATURE = re.compile(r"t|tc|temp\w*", re.IGNORECASE)
+# `unit: eV`, `frequencies in Rydberg`, and `freqs, THz` or `omega_meV` as the first column's name.
+_IN_WORDS = re.compile(
+    rf"\bunits?\b\s*[:=]?\s*({_SPELLINGS}){_END}"
+    rf"|\b{_FREQUENCY}\b[^,;\n]*\bin\s+({_SPELLINGS}){_END}"
+    rf"|^\W*{_FREQUENCY}\s*[,_]\s*({_SPELLINGS}){_END}",
+    re.IGNORECASE | re.MULTILINE,
 )
 
 
@@ -53,6 +61,8 @@ def mev_per(unit: str) -> float:
 
 
 def units_in_header(header: str) -> set[str]:
-    """The energy units a header names: ``(THz)``, ``[meV]``, ``unit: eV``, ``freqs, THz``, ``omega_meV``."""
-    found = _IN_BRACKETS.findall(header) or _AFTER_WORD.findall(header)
+    """The units a header names for its frequencies: ``(THz)``, ``[meV]``, ``unit: eV``, ``omega_meV``."""
+    found = [spelling for name, spelling in _IN_BRACKETS.findall(header) if not _TEMPERATURE.fullmatch(name)]
+    if not found:
+        found = [spelling for groups in _IN_WORDS.findall(header) for spelling in groups if spelling]
     return {_ALIASES[spelling.lower()] for spelling in found}

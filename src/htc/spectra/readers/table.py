@@ -30,7 +30,7 @@ def detects(file: SourceFile) -> bool:
 def parse(file: SourceFile, unit: str | None) -> Parsed:
     """Read the two columns."""
     block = file.numeric_block()
-    header = " ".join(block.header)
+    header = "\n".join(block.header)
     if _SOMETHING_ELSE.search(header) and not _ALPHA2F.search(header):
         raise file.error(
             f"its header does not speak of alpha2F: {header.strip()[:80]!r}",
@@ -76,7 +76,7 @@ def _header(file: SourceFile) -> str:
         if line.strip() and line.lstrip()[0] in "-+.0123456789":
             break
         lines.append(line)
-    return " ".join(lines)
+    return "\n".join(lines)
 
 
 FORMAT = FileFormat("table", "two-column table with a stated unit", None, detects, parse)
