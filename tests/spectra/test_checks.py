@@ -73,6 +73,6 @@ def test_no_weight():
 
 def test_findings_about_the_run_come_first():
     spectrum = Spectrum(OMEGA, SOUND - peak(10.0, 2.0, 0.1, OMEGA), "x", {"run_findings": ["a", "b"]})
-    first, second = check(spectrum)
+    first, second, *_ = check(spectrum)
     assert (first.code, first.message, first.value) == ("linewidths", "a; b", 2.0)
     assert second.code == "negative-weight"

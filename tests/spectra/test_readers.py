@@ -583,3 +583,19 @@ def test_unit_of_the_whole_table_is_the_callers_word(data_folder, unit):
     folder = data_folder / "spectra/peers/miicck_la"
     file = folder / ("a2f" if unit == "ry" else "elk/ALPHA2F.OUT")
     assert read_spectra(file, unit=unit)[0].omega_log_k == pytest.approx(879.27, abs=0.01)
+
+
+@pytest.mark.parametrize("path", ["x" * 5000, "nul\0byte"])
+def test_paths_no_file_can_have(path):
+    with pytest.raises(SpectrumError, match="cannot be read"):
+        read_spectra(path)
+
+
+def test_a_spectrum_that_does_not_fit_its_own_linewidths_is_flagged(tmp_path):
+    for name in ("alpha2F.dat", "lambda.in"):
+        (tmp_path / name).write_bytes((AL / name).read_bytes())
+    (tmp_path / "elph_dir").mkdir()
+    for source in (AL / "elph_dir").iterdir():
+        text = source.read_text().replace("lambda(    3)=  0.", "lambda(    3)=  1.")
+        (tmp_path / "elph_dir" / source.name).write_text(text)
+    assert "lambda-mismatch" in codes(read_spectra(tmp_path / "alpha2F.dat")[3])

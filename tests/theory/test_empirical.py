@@ -113,7 +113,7 @@ def test_no_solution_is_zero_with_a_reason(name):
 
 
 def test_outside_the_range_of_xie():
-    # 1/r = 0.5 and mu* = 0.3 make f_omega negative at lambda = 0.4 before the exponential vanishes.
+    # lambda + 1/r < mu*^(1/3): f_omega is negative though the exponential still has a solution.
     code = status("xie_2022", 0.45, 300.0, 0.3, omega_2_k=6000.0)
     assert Status(int(code)) is Status.FACTOR
     assert xie_2022(0.45, 300.0, 6000.0, 0.3) == 0.0

@@ -174,6 +174,7 @@ def _compute(
     from htc.cli.app import report
     from htc.spectra import find_spectra, read_spectra
     from htc.spectra.energy import parse_unit
+    from htc.spectra.readers import is_folder
 
     if unit is not None:
         unit = parse_unit(unit)
@@ -181,7 +182,7 @@ def _compute(
     errors: list[HTCError] = []
     for path in paths:
         try:
-            files = find_spectra(path) if path.is_dir() else [path]
+            files = find_spectra(path) if is_folder(path) else [path]
         except HTCError as error:
             report(error)
             errors.append(error)

@@ -28,6 +28,13 @@ PLAUSIBLE_MAX_MEV: Final[tuple[float, float]] = (2.0, 700.0)
 """Highest phonon frequencies of solids lie well within (H2 vibron: 550 meV)."""
 
 
+_REPORTED_LAMBDAS: Final[dict[str, str]] = {
+    "lambda_integral": "the code's own integral",
+    "lambda_ep": "the lambda the code reported",
+    "lambda_q_sum": "the weighted sum over the q points",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Flag:
     """One remark about a spectrum.
@@ -188,23 +195,27 @@ def _against_reported(spectrum: Spectrum, lambda_ep: float) -> Iterator[Flag]:
         # What the code reported was computed from its own numbers.
         lambda_ep = lambda_ep if before is None else before
     reported = spectrum.provenance.get("reported", {})
-    expected = reported.get("lambda_integral", reported.get("lambda_ep"))
-    if expected is not None and np.isfinite(expected) and expected > 0.0:
+    for key, origin in _REPORTED_LAMBDAS.items():
+        expected = reported.get(key)
+        if expected is None or not np.isfinite(expected) or expected <= 0.0:
+            continue
         ratio = lambda_ep / expected
         factor = next((f for f in (2.0, 0.5, 4.0, 0.25) if abs(ratio / f - 1.0) < MISMATCH), None)
         if factor is not None:
             yield Flag(
                 "normalisation",
-                f"lambda is {lambda_ep:.4f}, {factor:g} times the {expected:.4f} the code reported: "
+                f"lambda is {lambda_ep:.4f}, {factor:g} times {origin}, {expected:.4f}: "
                 "a factor of spin or of the density of states",
                 ratio,
             )
-        elif abs(ratio - 1.0) > MISMATCH:
+            break
+        if abs(ratio - 1.0) > MISMATCH:
             yield Flag(
                 "lambda-mismatch",
-                f"lambda is {lambda_ep:.4f}, the code reported {expected:.4f} ({ratio - 1.0:+.1%})",
+                f"lambda is {lambda_ep:.4f}, {origin} {expected:.4f} ({ratio - 1.0:+.1%})",
                 ratio - 1.0,
             )
+            break
     omega_log = reported.get("omega_log_k")
     clipped = (
         spectrum.provenance.get("negative") == "clip" and "lambda_ep_before_clipping" in spectrum.provenance

@@ -18,10 +18,10 @@ from htc.spectra.checks import clip_effect, is_noise
 from htc.spectra.energy import mev_per, parse_unit
 from htc.spectra.readers import abinit, elk, epw, gitgreg, isome, qe_lambda, qe_matdyn, table
 from htc.spectra.readers.parsed import Column, FileFormat, Parsed
-from htc.spectra.readers.source import MAX_FILE_BYTES, SourceFile
+from htc.spectra.readers.source import MAX_FILE_BYTES, SourceFile, is_folder
 from htc.spectra.spectrum import NegativeWeight, Spectrum
 
-__all__ = ["FORMATS", "MAX_FILE_BYTES", "FileFormat", "find_spectra", "read_spectra"]
+__all__ = ["FORMATS", "MAX_FILE_BYTES", "FileFormat", "find_spectra", "is_folder", "read_spectra"]
 
 FORMATS: Final[tuple[FileFormat, ...]] = (
     qe_lambda.FORMAT,
@@ -71,7 +71,8 @@ def read_spectra(
     The format is found from the content. Every smearing is a spectrum of its own with its own label. Points
     at w <= 0 are dropped and noted. A column that holds NaN is refused: if other columns of the file are
     sound they are returned, each naming the refused ones in ``provenance["refused_columns"]``; if none is
-    sound the file is refused.
+    sound the file is refused. A folder with a refused file is refused: to have the rest, read the files that
+    `find_spectra` gives one by one.
 
     Args:
         path: file or folder.
@@ -96,7 +97,7 @@ def read_spectra(
         )
     canonical = None if unit is None else parse_unit(unit)
     path = Path(path).expanduser()
-    if path.is_dir():
+    if is_folder(path):
         return [s for file in find_spectra(path) for s in _read_file(file, canonical, negative)]
     return _read_file(path, canonical, negative)
 
@@ -149,7 +150,7 @@ def _recognised(path: Path) -> bool:
     except SpectrumError:
         return False
     if file.is_netcdf:
-        return b"a2f_mesh" in file.head
+        return abinit.holds_alpha2f(file)
     form = _detect(file)
     return form is not None and (form is not table.FORMAT or table.names_alpha2f(file))
 
@@ -191,7 +192,7 @@ def _assemble(file: SourceFile, form: FileFormat, parsed: Parsed, negative: Nega
     if parsed.findings:
         common["run_findings"] = list(parsed.findings)
     broken = {c.label: _nonfinite(c) for c in parsed.columns if not np.isfinite(c.alpha2f).all()}
-    sound = [column for column in parsed.columns if column.label not in broken]
+    sound = [column for column in parsed.columns if np.isfinite(column.alpha2f).all()]
     if not sound:
         raise _all_broken(file, parsed, broken)
     if broken:

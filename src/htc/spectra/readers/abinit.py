@@ -27,6 +27,17 @@ def detects(file: SourceFile) -> bool:
     return file.is_netcdf
 
 
+def holds_alpha2f(file: SourceFile) -> bool:
+    """Whether a netCDF file can be opened and has a frequency mesh of alpha2F."""
+    import netCDF4  # slow to import, and this format only needs it
+
+    try:
+        with netCDF4.Dataset(str(file.path)) as data:
+            return any(name.startswith("a2f_mesh") for name in data.variables)
+    except (OSError, RuntimeError):
+        return False
+
+
 def parse(file: SourceFile, unit: str | None) -> Parsed:  # noqa: ARG001  (ABINIT writes Hartree only)
     """Read a spectrum for every q sampling, summed over modes and spins."""
     import netCDF4  # slow to import, and this format only needs it

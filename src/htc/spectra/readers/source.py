@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from htc.errors import SpectrumError
 
-__all__ = ["MAX_FILE_BYTES", "NumericBlock", "SourceFile"]
+__all__ = ["MAX_FILE_BYTES", "NumericBlock", "SourceFile", "is_folder", "to_float"]
 
 FloatArray = NDArray[np.float64]
 
@@ -59,7 +59,7 @@ class SourceFile:
                 )
             with path.open("rb") as stream:
                 self.head = stream.read(_HEAD_BYTES)
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise _unreadable(path, error) from error
 
     @property
@@ -199,9 +199,18 @@ def _fast_table(lines: list[str]) -> FloatArray | None:
     return np.asarray(table)
 
 
-def _unreadable(path: Path, error: OSError) -> SpectrumError:
+def is_folder(path: Path) -> bool:
+    """Whether ``path`` is a folder; False, not an error, where that cannot be seen."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
+def _unreadable(path: Path, error: OSError | ValueError) -> SpectrumError:
     if isinstance(error, FileNotFoundError):
         return SpectrumError("no such file", where=str(path))
     if isinstance(error, PermissionError):
         return SpectrumError("no permission to read it", where=str(path))
-    return SpectrumError(f"cannot be read: {error.strerror or error}", where=str(path))
+    reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    return SpectrumError(f"cannot be read: {reason}", where=str(path))
