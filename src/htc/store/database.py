@@ -10,7 +10,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError
 
-from htc.errors import DatabaseUnavailableError, SchemaError, SettingsError, StorageError
+from htc.errors import DatabaseUnavailableError, SchemaError, SettingsError
 from htc.store.faults import store_errors
 from htc.store.jsontext import dumps
 
@@ -166,13 +166,10 @@ class Database:
             with store_errors(self.where):
                 yield
         except DatabaseUnavailableError as error:
-            # A server that cannot write its log of changes stops itself; then its last words say why.
-            if self.embedded is not None and self.embedded.ran_out_of_room():
-                raise StorageError(
-                    "the disk is full, and the database stopped",
-                    where=self.where,
-                    hint="free some room and run the command again; what was committed is safe",
-                ) from error
+            # A server that stopped itself tells its clients only that they are cut off; its log says why.
+            known = self._lease.diagnosis() if self._lease else None
+            if known is not None:
+                raise known from error
             raise
 
     def _greet(self) -> None:

@@ -107,6 +107,11 @@ _BY_SQLSTATE: Final[dict[str, tuple[type[StoreError], str, str]]] = {
 }
 
 
+_DAMAGE: Final = re.compile(
+    r"contains (?:invalid data|incorrect checksum)|could not (?:open|read) file|invalid page", re.IGNORECASE
+)
+
+
 @contextmanager
 def store_errors(where: str | None = None) -> Iterator[None]:
     """Raise the driver's errors as StoreErrors; ours pass untouched."""
@@ -135,6 +140,12 @@ def translate(error: exc.SQLAlchemyError | psycopg.Error, where: str | None = No
                 return kind(f"{what}: {message}", where=where, hint=hint or None)
         return StoreError(f"the database refused: {message}", where=where)
     if isinstance(original, psycopg.OperationalError | psycopg.InterfaceError):
+        if _DAMAGE.search(str(original)):
+            return StorageError(
+                f"the database's files are damaged ({message})",
+                where=where,
+                hint="restore them from a backup",
+            )
         known = _connecting(str(original))
         if known:
             return DatabaseUnavailableError(f"{known[0]} ({message})", where=where, hint=known[1])

@@ -7,8 +7,6 @@ from datetime import datetime
 from pathlib import PurePath
 from typing import Any
 
-import numpy as np
-
 from htc.errors import InputError
 
 __all__ = ["dumps"]
@@ -27,7 +25,8 @@ def dumps(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, np.ndarray | np.generic):
+    # numpy's arrays and scalars, without importing numpy for them
+    if hasattr(value, "tolist"):
         return value.tolist()
     if isinstance(value, datetime):
         return value.isoformat()

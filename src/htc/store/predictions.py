@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,11 +13,10 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from htc.errors import InputError, NotFoundError, StoreError
-from htc.prediction.record import Prediction
-from htc.spectra import Spectrum
 from htc.store.tables import bete_runs, htc_predictions
 
 if TYPE_CHECKING:
+    from htc.prediction.record import Prediction
     from htc.store.database import Database
 
 __all__ = ["Saved", "StoredPrediction", "get", "save", "save_each"]
@@ -329,7 +328,9 @@ def _whole_rows() -> sa.Select[Any]:
 
 
 def _stored(row: sa.Row[Any]) -> StoredPrediction:
-    from datetime import UTC
+    # Their packages bring the whole predictor along, which `htc top` and `htc db` do without.
+    from htc.prediction.record import Prediction
+    from htc.spectra import Spectrum
 
     info = row.structure_info
     provenance = dict(row.provenance)

@@ -22,7 +22,7 @@ from htc.store.embedded.diagnosis import from_output
 from htc.store.embedded.identity import Identity
 from htc.store.embedded.locks import is_free, open_lock, try_lock
 
-__all__ = ["PORT", "Postmaster", "answers", "is_alive", "read_postmaster", "start", "stop"]
+__all__ = ["PORT", "Postmaster", "answers", "is_alive", "read_from", "read_postmaster", "start", "stop"]
 
 PORT = 5432
 """Part of the socket's name only: the server does not listen on the network."""
@@ -30,6 +30,9 @@ PORT = 5432
 POLL_S = 0.01
 START_TIMEOUT_S = 300.0
 """Long enough for recovery after a crash."""
+
+STOP_TIMEOUT_S = 20.0
+"""Then it is stopped without its last checkpoint, which the next start makes up for."""
 
 _SETTINGS = {
     "listen_addresses": "",
@@ -39,8 +42,6 @@ _SETTINGS = {
     "logging_collector": "off",
     "log_checkpoints": "off",
     "jit": "off",
-    # Two processes that rank and a few that write; each connection costs memory.
-    "max_connections": "100",
     "shared_buffers": "128MB",
     "max_wal_size": "2GB",
 }
@@ -123,7 +124,7 @@ def start(
     deadline = time.monotonic() + START_TIMEOUT_S
     while not answers(socket_dir):
         if not is_alive(server_lock):
-            raise from_output(_tail(log, log_start), "starting the database", data, log)
+            raise from_output(read_from(log, log_start), "starting the database", data, log)
         if time.monotonic() > deadline:
             raise DatabaseUnavailableError(
                 f"the database did not answer within {START_TIMEOUT_S:.0f} s",
@@ -133,13 +134,19 @@ def start(
         time.sleep(POLL_S)
 
 
-def _tail(log: Path, start_at: int) -> str:
-    with log.open("rb") as source:
-        source.seek(start_at)
-        return source.read()[-20_000:].decode(errors="replace")
+def read_from(log: Path, start_at: int) -> str:
+    """What the log says after an offset, at most its last 20 kB."""
+    try:
+        with log.open("rb") as source:
+            size = log.stat().st_size
+            begin = start_at if start_at <= size else 0  # shorter than it was: rotated meanwhile
+            source.seek(max(begin, size - 20_000))
+            return source.read().decode(errors="replace")
+    except FileNotFoundError:
+        return ""
 
 
-def stop(data: Path, server_lock: Path, timeout_s: float = 60.0) -> bool:
+def stop(data: Path, server_lock: Path) -> bool:
     """Stop the server and wait until nothing of it is left. Open transactions are rolled back.
 
     Returns:
@@ -155,7 +162,7 @@ def stop(data: Path, server_lock: Path, timeout_s: float = 60.0) -> bool:
         note = read_postmaster(data)
         if note is not None and _is_postgres(note.pid):
             os.kill(note.pid, signal_number)
-        deadline = time.monotonic() + timeout_s
+        deadline = time.monotonic() + STOP_TIMEOUT_S
         while time.monotonic() < deadline:
             if not is_alive(server_lock):
                 return True

@@ -29,11 +29,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from htc.errors import DatabaseUnavailableError, StorageError
+from htc.errors import DatabaseUnavailableError, StorageError, StoreError
 from htc.store.embedded import process
 from htc.store.embedded.binaries import find_binaries
 from htc.store.embedded.cluster import ensure_cluster, write_access_rules
-from htc.store.embedded.diagnosis import NO_ROOM, from_os_error
+from htc.store.embedded.diagnosis import from_os_error, known_trouble
 from htc.store.embedded.identity import current_identity
 from htc.store.embedded.locks import exclusive, is_free, open_lock, try_lock
 
@@ -68,12 +68,19 @@ class ServerStatus:
 class Lease:
     """A process's right to use the running server; ``close`` gives it back."""
 
-    def __init__(self, server: EmbeddedServer, socket_dir: Path, users_fd: int) -> None:
+    def __init__(self, server: EmbeddedServer, socket_dir: Path, users_fd: int, log_start: int) -> None:
         """Made by :meth:`EmbeddedServer.acquire`."""
         self.server = server
         self.socket_dir = socket_dir
+        self._log_start = log_start
         # Runs at interpreter exit too, for callers who never close.
         self._finalizer = weakref.finalize(self, _give_back, server, users_fd, os.getpid())
+
+    def diagnosis(self) -> StoreError | None:
+        """Why the server fails, where its log says so since this lease began; else None."""
+        log = self.server.log
+        said = process.read_from(log, self._log_start)
+        return known_trouble(said, "using the database", self.server.data, log)
 
     def close(self) -> None:
         """Leave; the last user stops the server unless it is to be kept. Closing twice is harmless."""
@@ -103,6 +110,7 @@ class EmbeddedServer:
         """
         with self._as_ours("opening the database"):
             self._make_root()
+            log_start = self.log.stat().st_size if self.log.exists() else 0
             with exclusive(self._lifecycle, LIFECYCLE_TIMEOUT_S):
                 socket_dir = self._ensure_running()
                 users_fd = open_lock(self._users)
@@ -110,7 +118,7 @@ class EmbeddedServer:
                 if not try_lock(users_fd, shared=True, patience_s=5.0):
                     os.close(users_fd)
                     raise DatabaseUnavailableError("cannot register as a user", where=str(self._users))
-        return Lease(self, socket_dir, users_fd)
+        return Lease(self, socket_dir, users_fd, log_start)
 
     def keep(self) -> None:
         """Let the server stay after its last user, until :meth:`stop`."""
@@ -159,15 +167,6 @@ class EmbeddedServer:
             kept=self._keep.exists(),
             in_use=not is_free(self._users),
         )
-
-    def ran_out_of_room(self) -> bool:
-        """Whether the server's last words were about a full disk."""
-        try:
-            with self.log.open("rb") as source:
-                source.seek(max(0, self.log.stat().st_size - 4_000))
-                return NO_ROOM.search(source.read().decode(errors="replace")) is not None
-        except OSError:
-            return False
 
     def leave(self, users_fd: int) -> None:
         """Drop a user's hold and stop the server if nobody else has one."""

@@ -1,0 +1,150 @@
+"""Fixtures for every room: settings that never touch the user's own, and databases that cost little.
+
+One embedded server serves a whole session; each test that asks for ``database`` gets a fresh database on it,
+cloned from a migrated template in about 50 ms.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from htc.settings import get_settings
+from htc.store.database import Database, embedded_url
+from htc.store.embedded import EmbeddedServer
+
+if TYPE_CHECKING:
+    from htc.prediction.record import Prediction
+
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def test_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """HTC_HOME of all tests that name no other."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(autouse=True)
+def _own_settings(test_home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No test reads or writes the settings and the database of the person who runs it."""
+    for name in os.environ:
+        if name.startswith("HTC_") and name != "HTC_DATA":
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HTC_HOME", str(test_home))
+    get_settings.cache_clear()
+    yield
+    get_settings.cache_clear()
+
+
+class TestServer:
+    """A running server on which tests make databases."""
+
+    __test__ = False
+
+    def __init__(self, name: str, url_of: Callable[[str], object]) -> None:
+        self.name = name
+        self._url_of = url_of
+        self._template: str | None = None
+
+    def open(self, name: str, *, ensure_schema: bool = False) -> Database:
+        """Open a database of the server by name."""
+        return Database.connect_to(self._url_of(name), ensure_schema=ensure_schema)  # type: ignore[arg-type]
+
+    def _execute(self, statement: str) -> None:
+        with self.open("postgres") as admin, admin.engine.connect() as connection:
+            connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql(statement)
+
+    @contextmanager
+    def empty(self) -> Iterator[Database]:
+        """A new database without any table."""
+        with self._new("") as database:
+            yield database
+
+    @contextmanager
+    def migrated(self) -> Iterator[Database]:
+        """A new database at the program's revision."""
+        if self._template is None:
+            self._template = f"htc_template_{next(_numbers)}"
+            self._execute(f"CREATE DATABASE {self._template}")
+            self.open(self._template, ensure_schema=True).close()
+        with self._new(f"TEMPLATE {self._template}") as database:
+            yield database
+
+    @contextmanager
+    def _new(self, how: str) -> Iterator[Database]:
+        name = f"htc_test_{next(_numbers)}"
+        self._execute(f"CREATE DATABASE {name} {how}")
+        database = self.open(name)
+        try:
+            yield database
+        finally:
+            database.close()
+            self._execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def embedded_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestServer]:
+    """The session's embedded server."""
+    lease = EmbeddedServer(tmp_path_factory.mktemp("embedded")).acquire()
+    yield TestServer("embedded", lambda name: embedded_url(lease, name))
+    lease.close()
+
+
+@pytest.fixture
+def database(embedded_server: TestServer) -> Iterator[Database]:
+    """A fresh, migrated database."""
+    with embedded_server.migrated() as fresh:
+        yield fresh
+
+
+@pytest.fixture
+def database_in_settings(database: Database, monkeypatch: pytest.MonkeyPatch) -> Database:
+    """``database``, which the settings of this test name as theirs: for commands and services."""
+    monkeypatch.setenv("HTC_DATABASE_URL", database.engine.url.render_as_string(hide_password=False))
+    get_settings.cache_clear()
+    return database
+
+
+@pytest.fixture
+def make_prediction() -> Callable[..., Prediction]:
+    """A maker of predictions that differ by number: ``make_prediction(7, tc_predicted=12.0)``."""
+
+    from htc.prediction.record import Prediction
+
+    def make(number: int = 0, **changes: object) -> Prediction:
+        fields: dict[str, object] = {
+            "source": f"input-{number}",
+            "composition": "Mg1 B2",
+            "reduced_formula": "MgB2",
+            "family": "boride",
+            "applicable": True,
+            "tc_predicted": 30.0,
+            "tc_lower_95ci": 20.0,
+            "tc_upper_95ci": 45.0,
+            "tc_uncertainty": 5.0,
+            "lambda_ep": 0.7,
+            "lambda_ep_uncertainty": 0.1,
+            "omega_log": 700.0,
+            "omega_log_uncertainty": 30.0,
+            "omega_2": 800.0,
+            "mu_star": 0.1,
+            "confidence_level": "medium",
+            "structure": {
+                "lattice": {"a": 3.1, "b": 3.1, "c": 3.5, "volume": 29.0},
+                "sites": [{"label": "Mg"}, {"label": "B"}, {"label": "B"}],
+            },
+            "structure_origin": "given",
+            "model_id": "test-model",
+            "input_hash": f"hash-{number:06d}",
+            "provenance": {"formula_set": "exponential"},
+        }
+        return Prediction(**fields | changes)  # type: ignore[arg-type]
+
+    return make

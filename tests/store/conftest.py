@@ -1,0 +1,110 @@
+"""In this room the ordinary database tests run on the embedded server and on PostgreSQL 15."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy.engine import URL
+
+from htc.settings import Settings
+from htc.store.database import Database
+from htc.store.embedded import EmbeddedServer, process
+from htc.store.embedded.binaries import Binaries
+from htc.store.embedded.cluster import quiet_environment, write_access_rules
+from htc.store.embedded.identity import current_identity
+
+POSTGRES_15 = [Path("/usr/lib/postgresql/15/bin"), Path("/opt/homebrew/opt/postgresql@15/bin")]
+
+
+@pytest.fixture(scope="session")
+def server_15(tmp_path_factory: pytest.TempPathFactory, test_server_class: Any) -> Iterator[Any]:
+    """A private PostgreSQL 15, where its programs are installed."""
+    folder = next((f for f in POSTGRES_15 if (f / "initdb").exists()), None)
+    if folder is None:
+        pytest.skip("PostgreSQL 15 is not installed (Debian: apt install postgresql-15)")
+    root = tmp_path_factory.mktemp("pg15")
+    data, socket_dir, log = root / "data", root / "s", root / "log"
+    socket_dir.mkdir(mode=0o700)
+    identity, binaries = current_identity(), Binaries(folder)
+    command = [*identity.prefix, str(folder / "initdb"), "-D", str(data), "-U", "htc", "-E", "UTF8"]
+    subprocess.run(
+        [*command, "--locale=C", "-A", "peer", "-N"], check=True, capture_output=True, env=quiet_environment()
+    )
+    write_access_rules(data, identity)
+    lock = root / "server.lock"
+    process.start(data, socket_dir, lock, log, binaries, identity)
+    query = {"host": str(socket_dir), "port": str(process.PORT)}
+    yield test_server_class(
+        "pg15", lambda name: URL.create("postgresql+psycopg", username="htc", database=name, query=query)
+    )
+    process.stop(data, lock)
+
+
+@pytest.fixture(scope="session")
+def test_server_class(embedded_server: Any) -> Any:
+    """The class of ``embedded_server``: conftest files are not importable."""
+    return type(embedded_server)
+
+
+@pytest.fixture(params=["embedded", "pg15"])
+def server(request: pytest.FixtureRequest) -> Any:
+    """Each server in turn."""
+    return request.getfixturevalue("embedded_server" if request.param == "embedded" else "server_15")
+
+
+@pytest.fixture
+def database(server: Any) -> Iterator[Database]:
+    """A fresh, migrated database on each server in turn."""
+    with server.migrated() as fresh:
+        yield fresh
+
+
+@pytest.fixture
+def empty_database(server: Any) -> Iterator[Database]:
+    """A fresh database without tables on each server in turn."""
+    with server.empty() as fresh:
+        yield fresh
+
+
+@pytest.fixture(scope="session")
+def finished_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An HTC_HOME with a complete, stopped, migrated database; copy it, do not use it."""
+    home = tmp_path_factory.mktemp("finished")
+    Database.open(Settings(home=home)).close()
+    return home
+
+
+@pytest.fixture
+def home(finished_home: Path, tmp_path: Path) -> Iterator[Path]:
+    """An HTC_HOME of this test's own, with a stopped database."""
+    copy = tmp_path / "home"
+    shutil.copytree(finished_home, copy)
+    yield copy
+    EmbeddedServer(copy).stop(force=True)
+
+
+@pytest.fixture
+def tmpfs(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
+    """A maker of small file systems; mounting needs root."""
+    made: list[Path] = []
+
+    def mount(options: str) -> Path:
+        folder = tmp_path / f"mount-{len(made)}"
+        folder.mkdir()
+        done = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", options, "none", str(folder)], capture_output=True, check=False
+        )
+        if done.returncode != 0:
+            pytest.skip("mounting a tmpfs is not permitted here")
+        made.append(folder)
+        return folder
+
+    yield mount
+    for folder in made:
+        EmbeddedServer(folder).stop(force=True)
+        subprocess.run(["umount", "-l", str(folder)], check=True)
