@@ -58,6 +58,8 @@ def test_arrays_are_copied_and_read_only():
         ([0.0, 1.0], [0.0, 0.1], "must be > 0"),
         ([2.0, 1.0], [0.1, 0.1], "must increase"),
         ([1.0, 1.0], [0.1, 0.1], "must increase"),
+        ([1e-320, 1.0], [1.0, 1.0], "moments overflow"),
+        ([1.0, 1e300], [1.0, 1e300], "moments overflow"),
         (["a", "b"], [0.1, 0.1], "must be numbers"),
     ],
 )

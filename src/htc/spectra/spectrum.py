@@ -78,6 +78,10 @@ class Spectrum:
                 f"frequencies must increase, but number {i + 2} ({omega[i + 1]:g} meV) "
                 f"follows {omega[i]:g} meV"
             )
+        with np.errstate(over="ignore", invalid="ignore"):
+            extremes = [np.trapezoid(alpha2f / omega, omega), np.trapezoid(alpha2f * omega, omega)]
+        if not np.isfinite(extremes).all():
+            raise SpectrumError("its moments overflow: some frequency or value is far beyond any spectrum's")
         object.__setattr__(self, "omega_mev", omega)
         object.__setattr__(self, "alpha2f", alpha2f)
         object.__setattr__(self, "provenance", dict(self.provenance))
