@@ -1,1 +1,57 @@
-"""HTC."""
+"""HTC finds high-temperature conventional superconductors.
+
+``read_spectra`` and ``critical_temperature`` go from an electron-phonon spectrum to Tc, ``predict`` from a
+formula or a crystal to Tc with a calibrated interval. The command ``htc`` and the service store and rank
+what they predict; see ``htc.store``.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from htc.api import predict
+    from htc.errors import HTCError
+    from htc.models import load_model
+    from htc.prediction import Prediction
+    from htc.spectra import Spectrum, read_spectra
+    from htc.theory import critical_temperature
+
+__version__ = version("htc")
+
+__all__ = [
+    "HTCError",
+    "Prediction",
+    "Spectrum",
+    "__version__",
+    "critical_temperature",
+    "load_model",
+    "predict",
+    "read_spectra",
+]
+
+_HOMES = {
+    "HTCError": "htc.errors",
+    "Prediction": "htc.prediction",
+    "Spectrum": "htc.spectra",
+    "critical_temperature": "htc.theory",
+    "load_model": "htc.models",
+    "predict": "htc.api",
+    "read_spectra": "htc.spectra",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name on first use: the command line pays only for what it runs."""
+    if name in _HOMES:
+        value = getattr(import_module(_HOMES[name]), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'htc' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """Public names, loaded or not."""
+    return sorted(__all__)

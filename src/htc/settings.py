@@ -72,11 +72,12 @@ class Settings(BaseSettings):
     )
     materials_project_api_key: SecretStr | None = Field(
         default=None,
-        description="Materials Project API key. When set, formulas without a known structure are looked up there.",
+        description="Materials Project API key. When set, formulas of unknown structure are looked up there.",
     )
     optimade_provider: str | None = Field(
         default=None,
-        description="Base URL of an OPTIMADE provider. When set, formulas without a known structure are looked up there.",
+        description="Base URL of an OPTIMADE provider. When set, formulas of unknown structure are looked up "
+        "there.",
     )
 
     @field_validator("home", "data", "model")
@@ -97,8 +98,8 @@ class Settings(BaseSettings):
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # pydantic calls with these names
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # likewise
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Arguments, then environment, then the TOML file."""
         toml = TomlConfigSettingsSource(settings_cls, toml_file=config_file())

@@ -8,7 +8,7 @@ import sys
 import typer
 from rich.markup import escape
 
-from htc.cli import db, show, tc, top
+from htc.cli import db, demo, model, predict, serve, settings, show, tc, top
 from htc.cli.console import err
 from htc.cli.exit_codes import ExitCode, exit_code
 from htc.errors import HTCError
@@ -24,10 +24,15 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+predict.register(app)
 tc.register(app)
 top.register(app)
 show.register(app)
+app.add_typer(model.app, name="model")
 app.add_typer(db.app, name="db")
+serve.register(app)
+demo.register(app)
+settings.register(app)
 
 
 def report(error: HTCError) -> None:

@@ -15,7 +15,6 @@ from htc.models.calibration import CALIBRATION_MU_STAR, group_of
 from htc.models.extrapolation import Domain, Nearness
 from htc.models.features import (
     FEATURE_NAMES,
-    N_ELEMENTS,
     features_of_composition,
     features_of_structure,
 )
@@ -167,9 +166,9 @@ class CouplingModel:
     heads: Mapping[HeadKind, Head]
 
     @property
-    def max_atomic_number(self) -> int:
-        """Heaviest element that has features."""
-        return N_ELEMENTS
+    def name(self) -> str:
+        """Name and version, for people."""
+        return f"{self.card['name']}-{self.card['version']}"
 
     def predict_structures(self, structures: Sequence[Structure | Standardised]) -> list[Coupling]:
         """Coupling of ordered crystals, one for each, in order.

@@ -79,9 +79,15 @@ class Prediction:
         """lambda_ep / (1 + lambda_ep)."""
         return None if self.lambda_ep is None else self.lambda_ep / (1.0 + self.lambda_ep)
 
+    @property
+    def cautions(self) -> tuple[str, ...]:
+        """What speaks against trusting the Tc although a number is given, one phrase each."""
+        return tuple(self.provenance.get("cautions", ()))
+
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready fields without the structure and the spectrum."""
         out = {k: v for k, v in asdict(self).items() if k not in {"structure", "spectrum", "provenance"}}
         out["extrapolation_reasons"] = list(self.extrapolation_reasons)
         out["xi_parameter"] = self.xi_parameter
+        out["cautions"] = list(self.cautions)
         return out

@@ -1,0 +1,158 @@
+"""``htc predict``: materials to stored critical temperatures."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from htc.cli.console import err, out, print_json
+from htc.cli.exit_codes import ExitCode
+from htc.cli.progress import counter
+from htc.errors import HTCError
+
+if TYPE_CHECKING:
+    from htc.prediction import Failure, Prediction
+
+__all__ = ["outcome", "register"]
+
+_TABLE_ROWS = 60
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.command(name="predict")(predict)
+
+
+def predict(
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="INPUT...",
+            help="Formulas, structure files (CIF, POSCAR, pymatgen JSON), folders or zip archives of them.",
+        ),
+    ],
+    pressure: Annotated[
+        float, typer.Option("--pressure", metavar="GPA", help="Pressure of all inputs, GPa.")
+    ] = 0.0,
+    mu_star: Annotated[
+        float | None,
+        typer.Option("--mu-star", help="Coulomb pseudopotential mu*. [default: setting HTC_MU_STAR, 0.13]"),
+    ] = None,
+    store: Annotated[
+        bool, typer.Option("--store/--no-store", help="Keep the predictions in the database.")
+    ] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list, an entry per input.")] = False,
+    plot: Annotated[
+        Path | None,
+        typer.Option("--plot", metavar="FILE.png", help="Draw the predictions with their intervals."),
+    ] = None,
+) -> None:
+    """Predict critical temperatures with 95 % intervals, and store them.
+
+    An input is a formula unless it is the path of a file. One bad file never stops the rest: exit code 0 says
+    that all were predicted (a refusal with a reason is an answer), 3 that some failed, 1 that all failed.
+
+    The interval is for what a first-principles calculation at this mu* would give, not for experiment.
+
+    Example: `htc predict MgB2 Nb3Sn.cif candidates.zip --mu-star 0.10`
+
+    Example: `htc predict H3S --pressure 155 --json`
+    """
+    from htc.materials.inputs import iter_inputs
+    from htc.models import load_model
+    from htc.prediction import Failure, Predictor
+    from htc.prediction.predictor import check_conditions
+    from htc.prediction.sources import known_sources
+    from htc.settings import get_settings
+
+    settings = get_settings()
+    mu = settings.mu_star if mu_star is None else mu_star
+    check_conditions(pressure, mu)
+    model = load_model(settings.model)
+    results: list[tuple[Prediction | Failure, str | None]] = []
+    n_new = 0
+    with ExitStack() as stack:
+        sources = known_sources(settings)
+        batch = None
+        if store:
+            from htc.cli.storing import StoredBatch
+            from htc.store import Database, StoredStructures
+
+            database = stack.enter_context(Database.open(settings))
+            sources.insert(0, StoredStructures(database))
+            batch = StoredBatch(database, settings.created_by, {"inputs": len(inputs), "mu_star": mu})
+        predictor = Predictor(model, sources)
+        advance = stack.enter_context(counter("predicting"))
+        stream = predictor.predict(iter_inputs(inputs), pressure_gpa=pressure, mu_star=mu)
+        try:
+            for result, id_ in batch.store(stream) if batch else ((r, None) for r in stream):
+                results.append((result if as_json or plot else _light(result), id_))
+                advance()
+        except (HTCError, KeyboardInterrupt):
+            stored = sum(id_ is not None for _, id_ in results)
+            err.print(f"stopped after {len(results)} inputs; {stored} predictions are stored", soft_wrap=True)
+            raise
+        if batch:
+            batch.finish()
+            n_new = batch.n_new
+    if as_json:
+        from htc.cli.prediction_view import as_entry
+
+        print_json([as_entry(result, id_) for result, id_ in results])
+    else:
+        _print_table(results, stored=store, n_new=n_new)
+    if plot is not None:
+        from htc.cli.prediction_plot import plot_predictions
+
+        plot_predictions([r for r, _ in results if not isinstance(r, Failure) and r.applicable], plot)
+        err.print(f"drawn: {plot}", soft_wrap=True, markup=False)
+    code = outcome([result for result, _ in results])
+    if code is not ExitCode.OK:
+        raise typer.Exit(code)
+
+
+def _light(result: Prediction | Failure) -> Prediction | Failure:
+    """Without the structure: a table of thousands of rows need not hold their crystals."""
+    from dataclasses import replace
+
+    from htc.prediction import Prediction
+
+    return replace(result, structure=None, spectrum=None) if isinstance(result, Prediction) else result
+
+
+def _print_table(results: list[tuple[Prediction | Failure, str | None]], *, stored: bool, n_new: int) -> None:
+    from htc.cli.prediction_view import prediction_table
+    from htc.prediction import Failure
+
+    shown = results
+    if len(results) > _TABLE_ROWS:
+        best = sorted(
+            results,
+            key=lambda r: -1.0 if isinstance(r[0], Failure) else (r[0].tc_predicted or 0.0),
+            reverse=True,
+        )
+        failures = [r for r in results if isinstance(r[0], Failure)]
+        shown = [*best[: _TABLE_ROWS - 10], *failures[:10]]
+        err.print(f"the highest of {len(results)}; `htc top` pages through all", soft_wrap=True)
+    out.print(prediction_table(shown))
+    failed = sum(isinstance(r, Failure) for r, _ in results)
+    refused = sum(not isinstance(r, Failure) and not r.applicable for r, _ in results)
+    kept = f", {n_new} stored as new" if stored else ", nothing stored"
+    err.print(
+        f"{len(results)} inputs: {len(results) - failed - refused} predicted, {refused} outside the theory, "
+        f"{failed} not readable{kept}",
+        soft_wrap=True,
+    )
+
+
+def outcome(results: list[Prediction | Failure]) -> ExitCode:
+    """Exit code for a list of outcomes."""
+    from htc.prediction import Failure
+
+    failed = sum(isinstance(result, Failure) for result in results)
+    if failed == 0 and results:
+        return ExitCode.OK
+    return ExitCode.FAILED if failed == len(results) else ExitCode.PARTIAL

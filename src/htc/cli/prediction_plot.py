@@ -1,0 +1,69 @@
+"""A figure of predictions: Tc with its interval, and the measured value where one is known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from htc.errors import InputError
+
+if TYPE_CHECKING:
+    from htc.prediction import Prediction
+
+__all__ = ["plot_predictions"]
+
+_MOST = 60
+
+
+def plot_predictions(
+    predictions: list[Prediction], path: Path, measured: dict[str, float | None] | None = None
+) -> None:
+    """Draw predictions in order of Tc.
+
+    Args:
+        predictions: applicable ones; the highest 60 are drawn.
+        path: file to write, .png, .pdf or .svg.
+        measured: measured Tc, K, by source.
+
+    Raises:
+        InputError: nothing to draw, an unknown kind of file, or the file cannot be written.
+    """
+    from matplotlib.figure import Figure
+
+    if not predictions:
+        raise InputError("there is no Tc to draw", where=str(path))
+    if path.suffix.lower() not in {".png", ".pdf", ".svg"}:
+        raise InputError(
+            f"cannot draw into '{path.suffix}' files", where=str(path), hint=".png, .pdf or .svg"
+        )
+    drawn = sorted(predictions, key=lambda p: p.tc_predicted or 0.0)[-_MOST:]
+    figure = Figure(figsize=(7.0, 1.2 + 0.26 * len(drawn)), layout="constrained")
+    axes = figure.add_subplot()
+    rows = range(len(drawn))
+    tc = [p.tc_predicted or 0.0 for p in drawn]
+    below = [t - (p.tc_lower_95ci or 0.0) for t, p in zip(tc, drawn, strict=True)]
+    above = [(p.tc_upper_95ci or t) - t for t, p in zip(tc, drawn, strict=True)]
+    axes.errorbar(tc, rows, xerr=[below, above], fmt="o", color="#1f4e79", ecolor="#9db8d2", elinewidth=3,
+                  markersize=5, label="predicted, 95 % interval")  # fmt: skip
+    known = [(measured.get(p.source), row) for p, row in zip(drawn, rows, strict=True)] if measured else []
+    points = [(value, row) for value, row in known if value is not None]
+    if points:
+        axes.plot(*zip(*points, strict=True), "D", color="#c0392b", markersize=5, label="measured")
+    axes.set_yticks(list(rows), [_name(p) for p in drawn])
+    axes.set_xscale("symlog", linthresh=1.0)
+    ticks = [0, 1, 3, 10, 30, 100, 300]
+    axes.set_xticks(ticks, [str(t) for t in ticks])
+    axes.set_xlim(left=0.0)
+    axes.set_xlabel("critical temperature (K), linear below 1 K")
+    axes.grid(axis="x", alpha=0.3)
+    axes.legend(frameon=False, loc="lower right")
+    try:
+        figure.savefig(path, dpi=160)
+    except OSError as error:
+        raise InputError(f"the figure cannot be written: {error.strerror}", where=str(path)) from error
+
+
+def _name(prediction: Prediction) -> str:
+    at = f" ({prediction.pressure_gpa:g} GPa)" if prediction.pressure_gpa else ""
+    how = " α²F" if prediction.spectrum is not None else ""
+    return f"{prediction.reduced_formula}{at}{how}"

@@ -1,0 +1,291 @@
+"""``Predictor``: materials in, one record each out, in order, whatever goes wrong with one of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final
+
+from htc.errors import HTCError, InputError
+from htc.materials.families import Family, recognise
+from htc.materials.inputs import InputItem
+from htc.materials.sources import FoundStructure, StructureSource
+from htc.materials.symmetry import Standardised, primitive_standardised, structure_hash
+from htc.models import Coupling, CouplingModel
+from htc.prediction.hashing import composition_key, input_hash
+from htc.prediction.record import ConfidenceLevel, Prediction
+
+if TYPE_CHECKING:
+    from pymatgen.core.composition import Composition
+    from pymatgen.core.structure import Structure
+
+__all__ = ["MAX_MU_STAR", "MAX_PRESSURE_GPA", "Failure", "Predictor", "check_conditions"]
+
+MAX_MU_STAR: Final = 0.5
+MAX_PRESSURE_GPA: Final = 1000.0
+BATCH: Final = 128
+"""Materials the model sees together."""
+
+HYDROGEN_RICH: Final = 0.5
+_LEVELS: Final[tuple[ConfidenceLevel, ...]] = ("low", "medium", "high")
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An input that could not be predicted."""
+
+    source: str
+    error: HTCError
+
+
+@dataclass(slots=True)
+class _Material:
+    """One input on its way through."""
+
+    source: str
+    composition: Composition
+    family: Family
+    pressure_gpa: float
+    standardised: Standardised | None = None
+    origin: str | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def structure(self) -> Structure | None:
+        return None if self.standardised is None else self.standardised.structure
+
+
+def check_conditions(pressure_gpa: float, mu_star: float) -> None:
+    """Check the conditions of a prediction.
+
+    Raises:
+        InputError: a value is not finite or out of range.
+    """
+    if not (math.isfinite(pressure_gpa) and 0.0 <= pressure_gpa <= MAX_PRESSURE_GPA):
+        raise InputError(
+            f"pressure must be between 0 and {MAX_PRESSURE_GPA:g} GPa, not {pressure_gpa:g}",
+            where="pressure_gpa",
+            hint="0 is ambient pressure; tension (negative pressure) is not supported",
+        )
+    if not (math.isfinite(mu_star) and 0.0 <= mu_star <= MAX_MU_STAR):
+        raise InputError(
+            f"mu* must be between 0 and {MAX_MU_STAR:g}, not {mu_star:g}",
+            where="mu_star",
+            hint="conventional superconductors have 0.08 to 0.16",
+        )
+
+
+class Predictor:
+    """Predicts Tc of crystals and formulas with one model.
+
+    Args:
+        model: from ``htc.models.load_model()``.
+        sources: where to look for the crystal of a formula, asked in turn.
+    """
+
+    def __init__(self, model: CouplingModel, sources: Sequence[StructureSource] = ()) -> None:
+        """Keep the model and the sources."""
+        self.model = model
+        self.sources = tuple(sources)
+
+    def predict(
+        self, items: Iterable[InputItem], *, pressure_gpa: float = 0.0, mu_star: float
+    ) -> Iterator[Prediction | Failure]:
+        """A record or a failure for every item, in order; consumed and produced lazily.
+
+        Args:
+            items: from ``htc.materials.structures.iter_inputs``.
+            pressure_gpa: pressure of all of them, GPa.
+            mu_star: Coulomb pseudopotential, in the convention of the Allen-Dynes formula.
+
+        Raises:
+            InputError: pressure or mu* is out of range.
+        """
+        check_conditions(pressure_gpa, mu_star)
+        stream = iter(items)
+        while batch := list(islice(stream, BATCH)):
+            yield from self._batch(batch, pressure_gpa, mu_star)
+
+    def _batch(
+        self, items: Sequence[InputItem], pressure_gpa: float, mu_star: float
+    ) -> list[Prediction | Failure]:
+        prepared = [self._prepare(item, pressure_gpa) for item in items]
+        inside = [m for m in prepared if isinstance(m, _Material) and m.family.applicable]
+        crystals = [m for m in inside if m.standardised is not None]
+        bare = [m for m in inside if m.standardised is None]
+        couplings: dict[int, Coupling] = {}
+        found = self.model.predict_structures(
+            [m.standardised for m in crystals if m.standardised is not None]
+        )
+        couplings.update(zip(map(id, crystals), found, strict=True))
+        couplings.update(
+            zip(map(id, bare), self.model.predict_compositions([m.composition for m in bare]), strict=True)
+        )
+        out: list[Prediction | Failure] = []
+        for material in prepared:
+            if isinstance(material, Failure):
+                out.append(material)
+            elif material.family.applicable:
+                out.append(self._record(material, couplings[id(material)], mu_star))
+            else:
+                out.append(self._refusal(material, mu_star))
+        return out
+
+    def _prepare(self, item: InputItem, pressure_gpa: float) -> _Material | Failure:
+        if item.error is not None:
+            return Failure(item.source, item.error)
+        composition = item.composition
+        if composition is None:  # an item is an error, a formula or a structure
+            raise TypeError(f"not an input item: {item!r}")
+        try:
+            structure, origin, notes = item.structure, "given", item.notes
+            if structure is None:
+                found, more = self._look_up(composition, pressure_gpa)
+                notes = (*notes, *more)
+                if found is not None:
+                    structure, origin = found.structure, found.origin
+            family = recognise(composition, structure, pressure_gpa=pressure_gpa)
+            standardised = None if structure is None else primitive_standardised(structure)
+        except HTCError as error:
+            return Failure(item.source, error.located(item.source))
+        if standardised is not None and standardised.note:
+            notes = (*notes, standardised.note)
+        return _Material(
+            source=item.source,
+            composition=composition,
+            family=family,
+            pressure_gpa=pressure_gpa,
+            standardised=standardised,
+            origin=origin if structure is not None else None,
+            notes=notes,
+        )
+
+    def _look_up(
+        self, composition: Composition, pressure_gpa: float
+    ) -> tuple[FoundStructure | None, tuple[str, ...]]:
+        """The first known crystal of a formula, and what has to be said about the search."""
+        amounts = composition.get_el_amt_dict().values()
+        if any(abs(amount - round(amount)) > 1e-8 for amount in amounts):
+            return None, ("no crystal was looked for: the amounts are not whole numbers",)
+        notes: list[str] = []
+        for source in self.sources:
+            try:
+                found = source.find(composition.reduced_formula, pressure_gpa)
+            except HTCError as error:
+                notes.append(f"{source.name} could not be asked: {error}")
+                continue
+            if found:
+                if len(found) > 1:
+                    notes.append(
+                        f"{source.name} knows {len(found)} crystals of this formula; the first was taken"
+                    )
+                return found[0], tuple(notes)
+        return None, tuple(notes)
+
+    def _provenance(self, material: _Material) -> dict[str, Any]:
+        from htc import __version__
+
+        out: dict[str, Any] = {
+            "htc_version": __version__,
+            "cautions": list(material.family.cautions),
+            "notes": list(material.notes),
+            "family_evidence": list(material.family.evidence),
+        }
+        if material.standardised is not None:
+            out["spacegroup"] = material.standardised.spacegroup
+            out["symprec"] = material.standardised.symprec
+        return out
+
+    def _identity(self, material: _Material) -> tuple[str, str]:
+        if material.standardised is None:
+            return "composition", composition_key(material.composition)
+        return "structure", structure_hash(material.standardised.structure, material.standardised)
+
+    def _refusal(self, material: _Material, mu_star: float) -> Prediction:
+        kind, key = self._identity(material)
+        family = material.family
+        provenance = self._provenance(material)
+        if family.doi:
+            provenance["reason_doi"] = family.doi
+        return Prediction(
+            source=material.source,
+            composition=material.composition.formula,
+            reduced_formula=material.composition.reduced_formula,
+            family=family.name,
+            applicable=False,
+            reason=family.reason,
+            prediction_method="none: outside electron-phonon theory",
+            pressure_gpa=material.pressure_gpa,
+            structure=None if material.structure is None else material.structure.as_dict(),
+            structure_origin=material.origin,
+            input_hash=input_hash(
+                kind=kind,
+                material=key,
+                pressure_gpa=material.pressure_gpa,
+                mu_star=mu_star,
+                model_id=None,
+                family=family.name,
+            ),
+            provenance=provenance,
+        )
+
+    def _record(self, material: _Material, coupling: Coupling, mu_star: float) -> Prediction:
+        kind, key = self._identity(material)
+        reasons = (*_pressure_reasons(material), *coupling.nearness.reasons)
+        level: ConfidenceLevel = "low" if reasons else coupling.nearness.level
+        if coupling.kind == "composition" or material.family.cautions:
+            # The crystal is unknown, or something speaks against the theory: never more than medium.
+            level = min(level, "medium", key=_LEVELS.index)
+        estimate = coupling.tc(mu_star)
+        return Prediction(
+            source=material.source,
+            composition=material.composition.formula,
+            reduced_formula=material.composition.reduced_formula,
+            family=material.family.name,
+            applicable=True,
+            tc_predicted=estimate.tc_k,
+            tc_lower_95ci=estimate.lower_95_k,
+            tc_upper_95ci=estimate.upper_95_k,
+            tc_uncertainty=estimate.std_k,
+            lambda_ep=coupling.lambda_ep,
+            lambda_ep_uncertainty=coupling.lambda_ep_uncertainty,
+            omega_log=coupling.omega_log_k,
+            omega_log_uncertainty=coupling.omega_log_uncertainty_k,
+            mu_star=mu_star,
+            prediction_method=f"McMillan-Allen-Dynes (f1), {self.model.name} from {coupling.kind}",
+            confidence_level=level,
+            extrapolation_warning=bool(reasons),
+            extrapolation_reasons=reasons,
+            pressure_gpa=material.pressure_gpa,
+            structure=None if material.structure is None else material.structure.as_dict(),
+            structure_origin=material.origin,
+            model_id=self.model.model_id,
+            input_hash=input_hash(
+                kind=kind,
+                material=key,
+                pressure_gpa=material.pressure_gpa,
+                mu_star=mu_star,
+                model_id=self.model.model_id,
+                formula="allen_dynes_f1",
+            ),
+            provenance={
+                **self._provenance(material),
+                "formula": "allen_dynes_f1",
+                "distance_to_training": coupling.nearness.distance,
+            },
+        )
+
+
+def _pressure_reasons(material: _Material) -> tuple[str, ...]:
+    if material.pressure_gpa == 0.0:
+        return ()
+    reasons = [f"{material.pressure_gpa:g} GPa: the model was trained at ambient pressure"]
+    if material.standardised is None:
+        reasons.append("the crystal under pressure is not known; the composition alone has no pressure in it")
+    if material.composition.get_atomic_fraction("H") >= HYDROGEN_RICH:
+        reasons.append(
+            "hydrogen-rich under pressure: nothing like it was trained on, Tc is far too uncertain"
+        )
+    return tuple(reasons)

@@ -1,0 +1,48 @@
+"""The application factory."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
+
+from htc import __version__
+from htc.models import load_model
+from htc.service import problems
+from htc.service.routers import htc
+from htc.service.state import Service
+from htc.settings import Settings, get_settings
+from htc.store import Database
+
+__all__ = ["create_app"]
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The HTC service as an ASGI application.
+
+    The database is opened when the application starts and closed when it stops. One that cannot be
+    opened keeps the application from starting, with the reason.
+    """
+    chosen = settings or get_settings()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        await run_in_threadpool(load_model, chosen.model)
+        database = await run_in_threadpool(Database.open, chosen)
+        app.state.service = Service(chosen, database)
+        try:
+            yield
+        finally:
+            await run_in_threadpool(database.close)
+
+    app = FastAPI(
+        title="HTC",
+        version=__version__,
+        summary="Critical temperatures of conventional superconductors, predicted, stored and ranked.",
+        lifespan=lifespan,
+    )
+    problems.install(app)
+    app.include_router(htc.router)
+    return app

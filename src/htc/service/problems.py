@@ -1,0 +1,99 @@
+"""Errors as problem answers (RFC 9457), mapped from the exception tree in one place."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from htc import errors
+
+__all__ = ["Problem", "install", "problem_responses"]
+
+_STATUS: tuple[tuple[type[errors.HTCError], HTTPStatus], ...] = (
+    (errors.InputError, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (errors.NotFoundError, HTTPStatus.NOT_FOUND),
+    (errors.StoreError, HTTPStatus.SERVICE_UNAVAILABLE),
+    (errors.ModelError, HTTPStatus.SERVICE_UNAVAILABLE),
+    (errors.MissingExtraError, HTTPStatus.NOT_IMPLEMENTED),
+)
+RETRY_AFTER_S = 5
+MEDIA_TYPE = "application/problem+json"
+
+
+class Problem(BaseModel):
+    """What went wrong, for people (`detail`, `hint`) and programs (`code`)."""
+
+    type: str = Field(default="about:blank", description="Identifier of the kind of problem.")
+    title: str = Field(description="The kind of problem in words.")
+    status: int = Field(description="HTTP status code.")
+    code: str = Field(description="Stable machine-readable name of the problem.")
+    detail: str = Field(description="What is wrong with this request.")
+    where: str | None = Field(default=None, description="Field or place it was found in.")
+    hint: str | None = Field(default=None, description="What can be done about it.")
+
+
+def problem_responses(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
+    """The ``responses`` argument of a route that may answer with these problems."""
+    return {
+        int(status): {
+            "description": status.phrase,
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+            "model": Problem,
+        }
+        for status in statuses
+    }
+
+
+def _answer(
+    status: int, code: str, detail: str, *, where: str | None = None, hint: str | None = None
+) -> JSONResponse:
+    body = Problem(
+        title=HTTPStatus(status).phrase, status=status, code=code, detail=detail, where=where, hint=hint
+    )
+    headers = {"Retry-After": str(RETRY_AFTER_S)} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
+    return JSONResponse(body.model_dump(), status_code=status, headers=headers, media_type=MEDIA_TYPE)
+
+
+async def _htc_error(_: Request, error: Exception) -> JSONResponse:
+    if not isinstance(error, errors.HTCError):  # registered for HTCError only
+        raise error
+    status = next((s for kind, s in _STATUS if isinstance(error, kind)), HTTPStatus.INTERNAL_SERVER_ERROR)
+    return _answer(status, error.code, error.what, where=error.where, hint=error.hint)
+
+
+async def _bad_request(_: Request, error: Exception) -> JSONResponse:
+    if not isinstance(error, RequestValidationError):  # registered for RequestValidationError only
+        raise error
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"] if part != "body") or "body"
+    if first["type"] == "json_invalid":
+        reason = first.get("ctx", {}).get("error", "")
+        return _answer(
+            HTTPStatus.BAD_REQUEST, "invalid-json", f"the body is not JSON: {reason}", where="body"
+        )
+    return _answer(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-request", str(first["msg"]), where=where,
+        hint="the fields of each request are described at /docs",
+    )  # fmt: skip
+
+
+async def _http_error(_: Request, error: Exception) -> JSONResponse:
+    if not isinstance(error, HTTPException):  # registered for HTTPException only
+        raise error
+    code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "-")
+    answer = _answer(error.status_code, code, str(error.detail))
+    answer.headers.update(error.headers or {})
+    return answer
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error of this application with a problem."""
+    app.add_exception_handler(errors.HTCError, _htc_error)
+    app.add_exception_handler(RequestValidationError, _bad_request)
+    app.add_exception_handler(HTTPException, _http_error)

@@ -1,0 +1,1 @@
+"""Routes, a module a prefix: they declare and delegate."""

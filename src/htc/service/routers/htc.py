@@ -1,0 +1,41 @@
+"""``/api/htc``."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from fastapi import APIRouter, Response
+
+from htc.service import predictions
+from htc.service.health import health_of
+from htc.service.problems import problem_responses
+from htc.service.schemas import Health, PredictionAnswer, PredictRequest
+from htc.service.state import ServiceState
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/api/htc", tags=["htc"])
+
+
+@router.get("/health", responses={503: {"model": Health, "description": "Something needed does not work."}})
+def health(service: ServiceState, response: Response) -> Health:
+    """State of the service: 200 when predictions can be made and stored, 503 when not."""
+    state = health_of(service)
+    if state.status != "ok":
+        response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
+    return state
+
+
+@router.post(
+    "/predict",
+    responses=problem_responses(
+        HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.SERVICE_UNAVAILABLE
+    ),
+)
+def predict(service: ServiceState, request: PredictRequest) -> PredictionAnswer:
+    """Predict the critical temperature of a composition and store it.
+
+    The same question is answered by the stored prediction. A material outside electron-phonon
+    theory gets no Tc but a reason.
+    """
+    return predictions.predict(service, request)

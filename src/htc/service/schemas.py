@@ -1,0 +1,90 @@
+"""Requests and answers of the API; names are those of the database columns."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from htc.prediction.predictor import MAX_MU_STAR, MAX_PRESSURE_GPA
+
+__all__ = ["Health", "PredictRequest", "PredictionAnswer"]
+
+
+class Health(BaseModel):
+    """State of the service."""
+
+    status: Literal["ok", "unavailable"] = Field(description="Whether predictions can be made and stored.")
+    database: Literal["connected", "disconnected"] = Field(description="Whether the database answers.")
+    dependencies: bool = Field(
+        description="Whether model and database revision are the ones this program needs."
+    )
+    version: str = Field(description="Version of HTC.")
+    model: str | None = Field(
+        description="Identity of the electron-phonon model, null if it cannot be loaded."
+    )
+    database_revision: str | None = Field(description="Revision of the database, null if it does not answer.")
+    features: dict[str, bool] = Field(description="What this service can do.")
+    problems: list[str] = Field(description="What is wrong, empty if nothing.")
+
+
+class PredictRequest(BaseModel):
+    """A material to predict."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    composition: str = Field(min_length=1, max_length=200, description="Chemical formula.", examples=["MgB2"])
+    pressure_gpa: float = Field(default=0.0, ge=0.0, le=MAX_PRESSURE_GPA, description="Pressure, GPa.")
+    mu_star: float | None = Field(
+        default=None,
+        ge=0.0,
+        le=MAX_MU_STAR,
+        description="Coulomb pseudopotential; null takes the service's default.",
+    )
+
+
+class PredictionAnswer(BaseModel):
+    """A stored prediction."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    id: str = Field(description="Identifier (UUID) of the stored prediction.")
+    composition: str | None = Field(description="Full formula.")
+    reduced_formula: str | None = Field(description="Reduced formula.")
+    structure_info: dict[str, Any] | None = Field(description="Where the crystal came from and its symmetry.")
+    tc_predicted: float | None = Field(description="Critical temperature, K; null outside the theory.")
+    tc_lower_95ci: float | None = Field(description="Lower end of the 95 % interval, K.")
+    tc_upper_95ci: float | None = Field(description="Upper end of the 95 % interval, K.")
+    tc_uncertainty: float | None = Field(description="One standard deviation of Tc, K.")
+    pressure_required_gpa: float | None = Field(description="Pressure the prediction holds for, GPa.")
+    pressure_uncertainty_gpa: float | None = Field(description="Uncertainty of the pressure, GPa.")
+    lambda_ep: float | None = Field(description="Electron-phonon coupling constant.")
+    omega_log: float | None = Field(description="Logarithmic average phonon frequency, K.")
+    mu_star: float | None = Field(description="Coulomb pseudopotential.")
+    xi_parameter: float | None = Field(description="lambda_ep / (1 + lambda_ep).")
+    phonon_stable: bool | None = Field(description="Dynamical stability; null if not computed.")
+    thermo_stable: bool | None = Field(description="Thermodynamic stability; null if not computed.")
+    extrapolation_warning: bool = Field(description="Whether the material lies outside the training data.")
+    hull_distance_eV: float | None = Field(  # noqa: N815  # name of the column
+        description="Energy above the hull, eV/atom; null if not computed."
+    )
+    imaginary_modes_count: int | None = Field(description="Imaginary phonon modes; null if not computed.")
+    prediction_method: str | None = Field(description="Formula and origin of the coupling.")
+    confidence_level: Literal["low", "medium", "high"] | None = Field(
+        description="From the distance to the training data, not from the value of Tc."
+    )
+    experiment_id: str | None = Field(description="Run the prediction belongs to.")
+    created_by: str | None = Field(description="Who asked for it.")
+    created_at: datetime | None = Field(description="When it was stored, UTC.")
+    applicable: bool = Field(description="Whether electron-phonon theory applies.")
+    reason: str | None = Field(description="Why there is no Tc; null where there is one.")
+    family: str | None = Field(description="Family of the material.")
+    extrapolation_reasons: list[str] = Field(
+        description="What about the material is outside the training data."
+    )
+    cautions: list[str] = Field(description="What else speaks against trusting the number.")
+    structure_origin: str | None = Field(
+        description="Where the crystal is known from; null for composition only."
+    )
+    model_id: str | None = Field(description="Model that gave the coupling.")

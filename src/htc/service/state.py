@@ -1,0 +1,41 @@
+"""What the requests of one process share: settings, model, database."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+
+from htc.models import load_model
+from htc.prediction import Predictor
+from htc.prediction.sources import known_sources
+from htc.settings import Settings
+from htc.store import Database, StoredStructures
+
+__all__ = ["Service", "ServiceState"]
+
+
+@dataclass(slots=True)
+class Service:
+    """Settings and database of a running service."""
+
+    settings: Settings
+    database: Database
+
+    def predictor(self) -> Predictor:
+        """A predictor over the shared model, which is loaded once per process.
+
+        Raises:
+            ModelError: the model cannot be loaded.
+        """
+        return Predictor(
+            load_model(self.settings.model), [StoredStructures(self.database), *known_sources(self.settings)]
+        )
+
+
+def _service(request: Request) -> Service:
+    return cast(Service, request.app.state.service)
+
+
+ServiceState = Annotated[Service, Depends(_service)]
