@@ -170,7 +170,7 @@ def _refined(name: str, f: Facts) -> str:
     return name
 
 
-# Compounds that form the Cr3Si type: Stewart, Physica C 514, 28 (2015), doi:10.1016/j.physc.2015.02.013.
+# Compounds that form the Cr3Si type: Stewart, Physica C 514, 28 (2015).
 _A15_PARTNERS: Final[Mapping[str, frozenset[str]]] = {
     "Ti": symbols("Sb Ir Pt Au Hg Pd"),
     "Zr": symbols("Au Hg Sn"),

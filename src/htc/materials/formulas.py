@@ -15,7 +15,7 @@ from htc.errors import FormulaError
 if TYPE_CHECKING:
     from pymatgen.core.composition import Composition
 
-__all__ = ["ELEMENTS", "MAX_AMOUNT", "MAX_LENGTH", "MIN_AMOUNT", "parse_formula"]
+__all__ = ["ELEMENTS", "MAX_AMOUNT", "MAX_LENGTH", "MIN_AMOUNT", "formula_amounts", "parse_formula"]
 
 _PERIODIC_TABLE: Final = """
     H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr
@@ -72,9 +72,18 @@ def parse_formula(text: str) -> Composition:
     """
     from pymatgen.core.composition import Composition
 
-    amounts = _Parser(text).parse()
+    amounts = formula_amounts(text)
     settle_electronegativity(amounts)
     return Composition(amounts)
+
+
+def formula_amounts(text: str) -> dict[str, float]:
+    """Atoms per formula by element symbol: :func:`parse_formula` without pymatgen.
+
+    Raises:
+        FormulaError: as of :func:`parse_formula`.
+    """
+    return _Parser(text).parse()
 
 
 def settle_electronegativity(symbols: Iterable[str]) -> None:

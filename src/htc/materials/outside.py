@@ -89,7 +89,7 @@ REASONS: Final[dict[str, tuple[str, str | None]]] = {
     "molecular": ("it is a molecular solid without carriers at this pressure", None),
     "organic": (
         "molecular conductors are narrow-band correlated metals outside the electron-phonon model",
-        "10.1088/0953-8984/18/45/R01",
+        "10.1088/0953-8984/18/45/R03",
     ),
 }
 """One sentence a family, and the DOI of the work that shows it."""
