@@ -10,6 +10,7 @@
     ├── ConvergenceError        an iteration that did not reach its tolerance
     ├── ModelError              missing, damaged or unsuitable model weights
     ├── MissingExtraError       an optional dependency that is not installed
+    ├── SourceUnavailableError  a provider of structures that cannot be asked
     └── StoreError              the database
         ├── DatabaseUnavailableError  no server, no login, connection lost
         ├── SchemaError         the database's revision does not fit this program
@@ -32,6 +33,7 @@ __all__ = [
     "NotFoundError",
     "SchemaError",
     "SettingsError",
+    "SourceUnavailableError",
     "SpectrumError",
     "StorageError",
     "StoreError",
@@ -122,6 +124,12 @@ class MissingExtraError(HTCError):
     """An optional dependency is not installed."""
 
     code = "missing-extra"
+
+
+class SourceUnavailableError(HTCError):
+    """A provider of structures cannot be reached or answers nonsense; others may still know."""
+
+    code = "source-unavailable"
 
 
 class StoreError(HTCError):
