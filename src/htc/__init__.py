@@ -8,8 +8,9 @@ what they predict; see ``htc.store``.
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
+
+from htc.version import __version__
 
 if TYPE_CHECKING:
     from htc.api import predict
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from htc.prediction import Prediction
     from htc.spectra import Spectrum, read_spectra
     from htc.theory import critical_temperature
-
-__version__ = version("htc")
 
 __all__ = [
     "HTCError",

@@ -55,7 +55,7 @@ def demo(
         inputs = stack.enter_context(examples())
         model = load_model(settings.model)
         batch = StoredBatch(database, settings.created_by, {"demo": True, "mu_star": settings.mu_star})
-        err.print(f"predicting {len(inputs)} inputs with {model.model_id} at mu* {settings.mu_star:g} ...")
+        err.print(f"predicting {len(inputs)} inputs with {model.name} at mu* {settings.mu_star:g} ...")
         predictor = Predictor(model, known_sources(settings))
         results = list(batch.store(_predict(inputs, predictor, settings.mu_star)))
         batch.finish()

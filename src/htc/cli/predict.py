@@ -65,7 +65,7 @@ def predict(
     from htc.models import load_model
     from htc.prediction import Failure, Predictor
     from htc.prediction.predictor import check_conditions
-    from htc.prediction.sources import known_sources
+    from htc.prediction.sources import known_sources, with_store
     from htc.settings import get_settings
 
     settings = get_settings()
@@ -82,7 +82,7 @@ def predict(
             from htc.store import Database, StoredStructures
 
             database = stack.enter_context(Database.open(settings))
-            sources.insert(0, StoredStructures(database))
+            sources = with_store(sources, StoredStructures(database))
             batch = StoredBatch(database, settings.created_by, {"inputs": len(inputs), "mu_star": mu})
         predictor = Predictor(model, sources)
         advance = stack.enter_context(counter("predicting"))

@@ -124,13 +124,12 @@ class Head:
         ln_omega = self.forests["ln_omega"].predict(rows)
         lambda_ep, omega_log = np.exp(ln_lambda), np.exp(ln_omega)
         wide = spread_rows(rows, ln_lambda, ln_omega)
-        spread_lambda, spread_omega = (
-            np.exp(self.forests[name].predict(wide)) * scale
-            for name, scale in zip(("spread_lambda", "spread_omega"), self.spread_scale, strict=True)
-        )
+        log_spread = [self.forests[name].predict(wide) for name in ("spread_lambda", "spread_omega")]
+        spread_lambda, spread_omega = np.exp(log_spread) * self.spread_scale[:, None]
+        wider = np.column_stack([wide, *log_spread])
         shift = self.shifts[group_of(np.asarray(allen_dynes_f1(lambda_ep, omega_log, CALIBRATION_MU_STAR)))]
-        low = np.minimum(self.forests["low"].predict(wide) + shift[:, 0], 0.0)
-        high = np.maximum(self.forests["high"].predict(wide) + shift[:, 1], 0.0)
+        low = np.minimum(self.forests["low"].predict(wider) + shift[:, 0], 0.0)
+        high = np.maximum(self.forests["high"].predict(wider) + shift[:, 1], 0.0)
         labels = [CHECKED_FEATURES[FEATURE_NAMES[column]] for column in self.domain.checked]
         near = self.domain.nearness(rows, numbers, labels)
         return [
@@ -150,7 +149,10 @@ class Head:
 
 
 def spread_rows(rows: FloatArray, ln_lambda: FloatArray, ln_omega: FloatArray) -> FloatArray:
-    """Rows of the spread and quantile forests: the features and what was predicted from them."""
+    """Rows of the spread forests: the features and what was predicted from them.
+
+    The quantile forests see the two learned spreads as well.
+    """
     tc = np.asarray(allen_dynes_f1(np.exp(ln_lambda), np.exp(ln_omega), CALIBRATION_MU_STAR))
     return np.column_stack([rows, ln_lambda, ln_omega, tc])
 

@@ -85,9 +85,9 @@ def predict_from_spectrum(
         SpectrumError: no plateau to choose from, or no moments.
         InputError: mu*, pressure or the label is not usable.
     """
-    from htc import __version__
     from htc.theory import critical_temperature
     from htc.theory.uncertainty import log_covariance, propagate, propagate_plateau
+    from htc.version import __version__
 
     check_conditions(pressure_gpa, mu_star)
     composition = parse_formula(formula)

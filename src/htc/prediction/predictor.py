@@ -177,7 +177,9 @@ class Predictor:
                 notes.append(f"{source.name} could not be asked: {error}")
                 continue
             if found:
-                if len(found) > 1:
+                if found[0].note:
+                    notes.append(found[0].note)
+                elif len(found) > 1:
                     notes.append(
                         f"{source.name} knows {len(found)} crystals of this formula; the first was taken"
                     )
@@ -185,7 +187,7 @@ class Predictor:
         return None, tuple(notes)
 
     def _provenance(self, material: _Material) -> dict[str, Any]:
-        from htc import __version__
+        from htc.version import __version__
 
         out: dict[str, Any] = {
             "htc_version": __version__,

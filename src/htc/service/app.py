@@ -8,13 +8,13 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
-from htc import __version__
 from htc.models import load_model
 from htc.service import problems
 from htc.service.routers import htc
 from htc.service.state import Service
 from htc.settings import Settings, get_settings
 from htc.store import Database
+from htc.version import __version__
 
 __all__ = ["create_app"]
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from htc import __version__
 from htc.errors import HTCError
 from htc.models import load_model
 from htc.service.schemas import Health
 from htc.service.state import Service
+from htc.version import __version__
 
 __all__ = ["health_of"]
 

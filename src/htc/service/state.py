@@ -9,7 +9,7 @@ from fastapi import Depends, Request
 
 from htc.models import load_model
 from htc.prediction import Predictor
-from htc.prediction.sources import known_sources
+from htc.prediction.sources import known_sources, with_store
 from htc.settings import Settings
 from htc.store import Database, StoredStructures
 
@@ -30,7 +30,8 @@ class Service:
             ModelError: the model cannot be loaded.
         """
         return Predictor(
-            load_model(self.settings.model), [StoredStructures(self.database), *known_sources(self.settings)]
+            load_model(self.settings.model),
+            with_store(known_sources(self.settings), StoredStructures(self.database)),
         )
 
 

@@ -20,6 +20,7 @@ from htc.store.rankings import (
     top_formulas,
 )
 from htc.store.runs import finish_run, start_run
+from htc.store.structures import StoredStructures
 
 __all__ = [
     "Database",
@@ -29,6 +30,7 @@ __all__ = [
     "Ranked",
     "Saved",
     "StoredPrediction",
+    "StoredStructures",
     "finish_run",
     "freshness",
     "get",

@@ -139,12 +139,17 @@ def fit_head(
     boosters: dict[str, list[Any]] = {}
     for name, (target, extra) in error_targets.items():
         parameters = settings.for_spread() | extra
+        if extra:  # the quantiles come last and see the spreads, each from models that had not seen the row
+            spreads = [errors_outside["spread_lambda"], errors_outside["spread_omega"]]
+            inputs = np.column_stack([wide, *spreads])
+        else:
+            inputs = wide
         for fold in folds:
             held = data.fold == fold
-            model = _fit(int(fold), parameters, wide[~held], target[~held])
-            errors_outside[name][held] = model.predict(wide[held])
+            model = _fit(int(fold), parameters, inputs[~held], target[~held])
+            errors_outside[name][held] = model.predict(inputs[held])
             tick()
-        boosters[name] = [_fit(0, parameters, wide, target).booster_]
+        boosters[name] = [_fit(0, parameters, inputs, target).booster_]
         tick()
 
     standard = [
