@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +43,9 @@ HEAD: Final = REVISIONS[-1]
 
 MIGRATION_LOCK: Final = 0x4854_4301
 """Key of the advisory lock that lets one migrator work at a time ('HTC' and a number)."""
+
+_ALEMBIC = threading.Lock()
+"""Alembic keeps its context in module globals: one migration at a time in a process."""
 
 _OUR_TABLES: Final = frozenset(
     {"test_telemetry", "bete_runs", "htc_predictions", "runs", "ranking_refreshes"}
@@ -152,7 +156,8 @@ def upgrade_sql(start: str | None = None) -> str:
 
     config = _config()
     config.output_buffer = buffer = io.StringIO()
-    command.upgrade(config, f"{start}:head" if start else "head", sql=True)
+    with _ALEMBIC:
+        command.upgrade(config, f"{start}:head" if start else "head", sql=True)
     return buffer.getvalue()
 
 
@@ -160,7 +165,7 @@ def _run(database: Database, action: Callable[[Config], None]) -> None:
     from alembic.util import CommandError
 
     config = _config()
-    with store_errors(database.where), database.engine.begin() as connection:
+    with _ALEMBIC, store_errors(database.where), database.engine.begin() as connection:
         config.attributes["connection"] = connection
         try:
             action(config)
