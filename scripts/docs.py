@@ -3,8 +3,8 @@
     python scripts/docs.py            write them
     python scripts/docs.py --check    exit 1 if a committed page differs from what the program says
 
-Pages under docs/reference/ follow from the program itself: the command line from its help, the settings and the
-API from their descriptions, the model from its card.
+Pages under docs/reference/ follow from the program itself: the command line from its help, the settings and
+the API from their descriptions, the model from its card.
 """
 
 from __future__ import annotations

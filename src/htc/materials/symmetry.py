@@ -44,15 +44,6 @@ class Standardised:
     """Why the cell is the one that came in, where it is."""
 
 
-def _spglib() -> Any:
-    import spglib
-
-    # The documented switch to exceptions; the other way answers with deprecation warnings.
-    if hasattr(spglib, "error") and hasattr(spglib.error, "OLD_ERROR_HANDLING"):
-        spglib.error.OLD_ERROR_HANDLING = False
-    return spglib
-
-
 def structure_symprec(structure: Structure) -> float:
     """Tolerance in Å that suits how finely the structure's coordinates are written.
 
@@ -81,38 +72,37 @@ def _rounding(frac: NDArray[np.float64]) -> float:
 
 
 def primitive_standardised(structure: Structure, symprec: float | None = None) -> Standardised:
-    """Primitive cell in spglib's standard setting, idealised to its symmetry.
+    """Primitive cell in the standard setting of spglib and moyo, idealised to its symmetry.
 
-    The tolerance starts at :func:`structure_symprec` and is varied where spglib fails or its cell does not
-    hold the same crystal. Where nothing works the structure comes back as it is, with a note.
+    The tolerance starts at :func:`structure_symprec` and is varied where no symmetry is found or the cell
+    does not hold the same crystal. Where nothing works the structure comes back as it is, with a note.
 
     Args:
         structure: ordered structure, n sites.
         symprec: tolerance in Å; None to choose it from the structure.
     """
+    import moyopy
     from pymatgen.core.lattice import Lattice
     from pymatgen.core.structure import Structure
 
-    spglib = _spglib()
     numbers = [int(z) for z in structure.atomic_numbers]
-    cell = (structure.lattice.matrix, structure.frac_coords, numbers)
+    cell = moyopy.Cell(structure.lattice.matrix.tolist(), structure.frac_coords.tolist(), numbers)
     first = structure_symprec(structure) if symprec is None else symprec
     ladder = [first] if symprec is not None else list(dict.fromkeys([first, 1e-2, 3e-2, 1e-1, 1e-3, 1e-4]))
     for tolerance in ladder:
         try:
-            dataset = spglib.get_symmetry_dataset(cell, symprec=tolerance)
-        except Exception:  # noqa: BLE001, S112  # the class of spglib's errors differs between its versions
+            dataset = moyopy.MoyoDataset(cell, symprec=tolerance)
+        except ValueError:
             continue
-        if dataset is None:
-            continue
-        matrix, frac, kinds = _primitive(dataset)
+        primitive = dataset.prim_std_cell
+        matrix, kinds = np.asarray(primitive.basis), primitive.numbers
         if _same_crystal(structure, matrix, kinds, numbers):
-            primitive = Structure(Lattice(matrix), [ELEMENTS[z - 1] for z in kinds], frac)
+            symbols = [ELEMENTS[z - 1] for z in kinds]
             return Standardised(
-                primitive,
+                Structure(Lattice(matrix), symbols, np.asarray(primitive.positions) % 1.0),
                 int(dataset.number),
                 tolerance,
-                n_orbits=len(set(np.asarray(dataset.crystallographic_orbits).tolist())),
+                n_orbits=len(set(dataset.orbits)),
             )
     return Standardised(
         structure,
@@ -121,26 +111,6 @@ def primitive_standardised(structure: Structure, symprec: float | None = None) -
         n_orbits=len(structure),
         note="no symmetry was found; the cell is used as given",
     )
-
-
-# Columns are the primitive vectors in terms of the conventional ones; the choice of spglib's manual.
-_TO_PRIMITIVE: Final[dict[str, NDArray[np.float64]]] = {
-    "P": np.eye(3),
-    "A": np.array([[2, 0, 0], [0, 1, -1], [0, 1, 1]]) / 2,
-    "C": np.array([[1, 1, 0], [-1, 1, 0], [0, 0, 2]]) / 2,
-    "I": np.array([[-1, 1, 1], [1, -1, 1], [1, 1, -1]]) / 2,
-    "F": np.array([[0, 1, 1], [1, 0, 1], [1, 1, 0]]) / 2,
-    "R": np.array([[2, -1, -1], [1, 1, -2], [1, 1, 1]]) / 3,
-}
-
-
-def _primitive(dataset: Any) -> tuple[NDArray[np.float64], NDArray[np.float64], list[int]]:
-    """Primitive cell from a dataset's standard cell: ``standardize_cell`` would search all over again."""
-    change = _TO_PRIMITIVE[dataset.international[0]]
-    _, first = np.unique(dataset.std_mapping_to_primitive, return_index=True)
-    frac = np.asarray(dataset.std_positions)[first] @ np.linalg.inv(change).T
-    kinds = [int(z) for z in np.asarray(dataset.std_types)[first]]
-    return change.T @ dataset.std_lattice, frac - np.floor(frac + 1e-9), kinds
 
 
 def _same_crystal(structure: Structure, matrix: NDArray[np.float64], kinds: Any, numbers: list[int]) -> bool:
