@@ -90,7 +90,8 @@ def _symbol(site: Any, source: str, notes: list[str]) -> str:
             hint="give an ordered structure, e.g. an ordered approximant of the alloy",
         )
     symbol = str(getattr(site.specie, "symbol", site.specie))
-    if symbol in {"D", "T"}:
+    # pymatgen's deuterium answers 'H' for its symbol and 'D' for its name.
+    if {symbol, getattr(site.specie, "name", "")} & {"D", "T"}:
         notes.append("deuterium or tritium taken as hydrogen of natural isotopes")
         return "H"
     if symbol not in _SYMBOLS:

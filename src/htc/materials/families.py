@@ -129,7 +129,7 @@ def _class(f: Facts) -> tuple[str, str]:
         return "elemental", f"{next(iter(elements))} alone"
     if _is_a15(f):
         return "A15", "A3B of the Cr3Si type"
-    if f.fractions.get("C", 0.0) > 0.9 and elements & (ALKALI | ALKALINE_EARTH):
+    if f.fractions.get("C", 0.0) > 0.86 and elements & (ALKALI | ALKALINE_EARTH):
         return "fulleride", "carbon with a metal in the proportion of C60 salts"
     if f.fractions.get("H", 0.0) >= 1 / 3:
         return "hydride", f"{f.fractions['H']:.0%} of the atoms are hydrogen"

@@ -348,6 +348,8 @@ def _insulator(f: Facts) -> Finding | None:
         return Finding("insulator", "a known Mott or charge-transfer insulator")
     elements = frozenset(f.amounts)
     ionic = elements & _IONIC_ANIONS
+    if "Bi" in elements and elements & (CHALCOGENS | {"Ba", "K", "Rb"}):
+        return None  # parents of the BiS2 and bismuthate superconductors, whose doping is often left unsaid
     if ionic and not elements & {"H"} and not (elements & _D0 and not ionic <= HALOGENS):
         anions = elements & (_IONIC_ANIONS | CHALCOGENS | {"N"})
         if not elements & _D0 or anions <= HALOGENS:
