@@ -215,5 +215,5 @@ def _freshness(connection: sa.Connection) -> Freshness:
     newer = sa.select(sa.func.count()).select_from(bete_runs)
     if last is None:
         return Freshness(None, connection.execute(newer).scalar_one())
-    newer = newer.where(bete_runs.c.created_at > last.covers_until)
+    newer = newer.where(bete_runs.c.created_at >= last.covers_until)
     return Freshness(last.started_at.astimezone(UTC), connection.execute(newer).scalar_one())

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Final
 
 import sqlalchemy as sa
 
-from htc.materials.sources import FoundStructure
 from htc.store.tables import bete_runs, htc_predictions
 
 if TYPE_CHECKING:
+    from htc.materials.sources import FoundStructure
     from htc.store.database import Database
 
 __all__ = ["StoredStructures"]
@@ -43,6 +43,8 @@ class StoredStructures:
         """
         from pymatgen.core.structure import Structure
 
+        from htc.materials.sources import FoundStructure
+
         p = htc_predictions.c
         tolerance = _SAME_PRESSURE * pressure_gpa
         query = (
@@ -59,12 +61,17 @@ class StoredStructures:
         )
         with self.database.connect() as connection:
             rows = connection.execute(query).all()
-        return [
-            FoundStructure(
-                structure=Structure.from_dict(row.structure_json),
-                origin=f"store: {row.id}",
-                pressure_gpa=row.pressure_required_gpa,
-                hull_distance_ev=row.hull_distance_eV,
-            )
-            for row in rows
-        ]
+        found: list[FoundStructure] = []
+        for row in rows:
+            structure = Structure.from_dict(row.structure_json)
+            # One crystal predicted at several mu* or by several models is still one crystal.
+            if all(structure != other.structure for other in found):
+                found.append(
+                    FoundStructure(
+                        structure=structure,
+                        origin=f"store: {row.id}",
+                        pressure_gpa=row.pressure_required_gpa,
+                        hull_distance_ev=row.hull_distance_eV,
+                    )
+                )
+        return found

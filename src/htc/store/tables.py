@@ -150,7 +150,7 @@ ranking_refreshes = sa.Table(
     sa.Column("row_count", sa.BigInteger, nullable=False),
     sa.Index("ix_ranking_refreshes_view", "view_name", sa.text("started_at DESC")),
 )
-"""Each refresh of a materialized view; every row committed before ``covers_until`` is in it."""
+"""Each refresh of a materialized view: it holds every row whose ``created_at`` is before ``covers_until``."""
 
 top_superconductors = sa.table(
     "top_superconductors",
