@@ -89,7 +89,7 @@ def predict(
         stream = predictor.predict(iter_inputs(inputs), pressure_gpa=pressure, mu_star=mu)
         try:
             for result, id_ in batch.store(stream) if batch else ((r, None) for r in stream):
-                results.append((result if as_json or plot else _light(result), id_))
+                results.append((_light(result), id_))
                 advance()
         except (HTCError, KeyboardInterrupt):
             stored = sum(id_ is not None for _, id_ in results)
@@ -115,12 +115,12 @@ def predict(
 
 
 def _light(result: Prediction | Failure) -> Prediction | Failure:
-    """Without the structure: a table of thousands of rows need not hold their crystals."""
+    """Without the structure: thousands of results need not hold their crystals."""
     from dataclasses import replace
 
     from htc.prediction import Prediction
 
-    return replace(result, structure=None, spectrum=None) if isinstance(result, Prediction) else result
+    return replace(result, structure=None) if isinstance(result, Prediction) else result
 
 
 def _print_table(results: list[tuple[Prediction | Failure, str | None]], *, stored: bool, n_new: int) -> None:

@@ -1,0 +1,1 @@
+"""Measurements: ``python -m benchmarks`` prints a table, nothing here asserts a time."""
