@@ -36,13 +36,10 @@ def run_psql(settings: Settings, arguments: Sequence[str]) -> int:
         options.pop("context", None)
         environment = {**os.environ, **({"PGPASSWORD": str(password)} if password else {})}
         command = [_program(prefer_system=database.embedded is None), make_conninfo(**options), *arguments]
-        # Ctrl-C belongs to psql: it cancels the statement there.
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        # Ctrl-C belongs to psql, where it cancels the statement. A handler, unlike SIG_IGN, is not inherited.
+        before = signal.signal(signal.SIGINT, lambda *_: None)
         try:
-            process = subprocess.Popen(
-                command, env=environment, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
-            )
-            return process.wait()
+            return subprocess.run(command, env=environment, check=False).returncode
         finally:
             signal.signal(signal.SIGINT, before)
 

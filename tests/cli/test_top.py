@@ -1,0 +1,166 @@
+"""``htc top`` and ``htc show``."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner, Result
+
+from htc.cli.app import app
+from htc.errors import HTCError, InputError, NotFoundError, StorageError
+from htc.spectra import Spectrum
+from htc.store import Database, refresh_rankings, save
+
+if TYPE_CHECKING:
+    from htc.prediction.record import Prediction
+
+Make = Callable[..., "Prediction"]
+
+
+def htc(*arguments: str) -> Result:
+    result = CliRunner().invoke(app, arguments)
+    if isinstance(result.exception, HTCError):
+        raise result.exception
+    return result
+
+
+@pytest.fixture
+def ids(database_in_settings: Database, make_prediction: Make) -> list[str]:
+    """Five ranked predictions, best first, and a refused one."""
+    predictions = [
+        make_prediction(
+            i,
+            tc_predicted=50.0 - 10 * i,
+            tc_lower_95ci=0.5,
+            tc_upper_95ci=60.0,
+            reduced_formula=f"X{i}",
+            extrapolation_warning=i == 0,
+            spectrum=Spectrum(np.linspace(1, 10, 20), np.linspace(0.1, 0.2, 20), label="one")
+            if i == 1
+            else None,
+        )
+        for i in range(5)
+    ]
+    nothing = dict.fromkeys(("tc_predicted", "tc_lower_95ci", "tc_upper_95ci", "tc_uncertainty", "lambda_ep"))
+    predictions.append(
+        make_prediction(9, applicable=False, reason="a cuprate [sic]", reduced_formula="YBa2Cu3O7", **nothing)
+    )
+    return [saved.id for saved in save(database_in_settings, predictions)]
+
+
+def test_help_shows_an_example() -> None:
+    for command in ("top", "show"):
+        assert f"htc {command} " in htc(command, "--help").stdout
+
+
+def test_the_table_carries_interval_unit_and_convention(ids: list[str]) -> None:
+    out = htc("top", "-n", "2")
+    assert out.exit_code == 0
+    header, first, second = out.stdout.splitlines()[:3]
+    for name in (
+        "formula",
+        "Tc (K)",
+        "95 % (K)",
+        "λ",
+        "ω_log (K)",
+        "μ*",
+        "p (GPa)",
+        "confidence",
+        "method",
+        "model",
+    ):
+        assert name in header
+    for value in (
+        ids[0][:8],
+        "X0",
+        "50.00",
+        "0.50 – 60.00",
+        "0.700",
+        "700",
+        "0.1",
+        "medium (!)",
+        "test-model",
+    ):
+        assert value in first
+    assert "X1" in second
+    assert f"--after {ids[1]}" in out.stderr
+    assert "outside what the model has seen" in out.stderr
+
+
+def test_pages_and_limits(ids: list[str]) -> None:
+    rows = json.loads(htc("top", "-n", "2", "--after", ids[1], "--min-tc", "20", "--json").stdout)
+    assert [row["id"] for row in rows] == [ids[2], ids[3]]
+    with pytest.raises(NotFoundError):
+        htc("top", "--after", "nothing")
+    with pytest.raises(InputError):
+        htc("top", "--json", "--csv")
+    with pytest.raises(InputError):
+        htc("top", "--formulas", "--after", ids[0])
+    assert htc("top", "-n", "0").exit_code == 2
+
+
+def test_csv_and_json_agree(ids: list[str]) -> None:
+    from_json = json.loads(htc("top", "--json").stdout)
+    from_csv = list(csv.DictReader(io.StringIO(htc("top", "--csv").stdout)))
+    assert len(from_json) == len(from_csv) == 5
+    assert list(from_json[0]) == list(from_csv[0])
+    assert [row["id"] for row in from_csv] == ids[:5]
+
+
+def test_formulas_and_their_freshness(ids: list[str], database_in_settings: Database) -> None:
+    stale = htc("top", "--formulas")
+    assert "5 newer rows not in it" in stale.stderr
+    refresh_rankings(database_in_settings)
+    fresh = htc("top", "--formulas", "-n", "1")
+    assert "nothing newer stored" in fresh.stderr
+    assert "X0" in fresh.stdout
+    rows = json.loads(htc("top", "--formulas", "--json").stdout)
+    assert rows[0].keys() == {"structure_formula", "avg_tc", "prediction_count", "last_prediction"}
+
+
+def test_an_empty_ranking_says_what_to_do(database_in_settings: Database) -> None:
+    out = htc("top")
+    assert out.stdout == ""
+    assert "htc predict" in out.stderr
+    assert json.loads(htc("top", "--json").stdout) == []
+
+
+def test_show_tells_everything(ids: list[str]) -> None:
+    out = htc("show", ids[1][:10]).stdout
+    for text in (
+        ids[1],
+        "40.00 K",
+        "95 % interval 0.50 – 60.00 K",
+        "0.700 ± 0.100",
+        "20 points",
+        "test-model",
+    ):
+        assert text in out
+    refused = htc("show", ids[5]).stdout
+    assert "none: a cuprate [sic]" in refused
+    value = json.loads(htc("show", ids[1], "--json").stdout)
+    assert value["id"] == ids[1]
+    assert value["tc_predicted"] == 40.0
+    assert len(value["spectrum"]["omega_mev"]) == 20
+    assert value["structure"]["sites"]
+    with pytest.raises(NotFoundError):
+        htc("show", "0000000000")
+
+
+def test_show_draws_the_spectrum(ids: list[str], tmp_path: Path) -> None:
+    picture = tmp_path / "a.png"
+    assert htc("show", ids[1], "--plot", str(picture)).exit_code == 0
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(InputError, match="no spectrum"):
+        htc("show", ids[0], "--plot", str(picture))
+    with pytest.raises(InputError, match="kind of file"):
+        htc("show", ids[1], "--plot", str(tmp_path / "a.xyz"))
+    with pytest.raises(StorageError, match="cannot write the picture"):
+        htc("show", ids[1], "--plot", str(tmp_path / "none" / "a.png"))
