@@ -115,22 +115,45 @@ class Forest:
         if missing:
             raise ValueError(f"forest arrays are missing: {', '.join(missing)}")
         forest = cls(**{name: tensors[name] for name in _FIELDS})
-        n = len(forest.feature)
-        target = np.arange(n) + forest.right
-        inside = (
-            len(forest.edge) == len(forest.right) == len(forest.value) == n > 0
-            and forest.right.min() >= 0
-            and target.max() < n
-            and forest.right[-1] == 0
-            and forest.feature.min() >= 0
-            and forest.feature.max() < forest.n_features
-            and forest.root.min() >= 0
-            and forest.root.max() < n
-            and bool(np.isfinite(forest.value).all())
-        )
-        if not inside:
+        if not (forest._shapes_fit() and forest._indices_fit()):
             raise ValueError("forest arrays point outside their range")
         return forest
+
+    def _shapes_fit(self) -> bool:
+        """Whether the arrays have the dimensions, lengths and kinds of numbers of a forest."""
+        tensors = self.tensors()
+        integers = ("feature", "edge", "right", "root", "edge_start")
+        n = len(self.feature)
+        return (
+            all(array.ndim == 1 for array in tensors.values())
+            and all(np.issubdtype(tensors[name].dtype, np.signedinteger) for name in integers)
+            and len(self.edge) == len(self.right) == len(self.value) == n > 0
+            and len(self.root) > 0
+            and self.n_features > 0
+            and bool(np.isfinite(self.value).all() and np.isfinite(self.edges).all())
+        )
+
+    def _indices_fit(self) -> bool:
+        """Whether every node, feature and threshold that is pointed at is there, and no tree has a loop."""
+        n, right = len(self.feature), self.right.astype(np.int64)
+        inner = right > 0
+        features, starts = self.feature[inner].astype(np.int64), self.edge_start.astype(np.int64)
+        edge = self.edge[inner].astype(np.int64)
+        if not (
+            starts[0] == 0
+            and starts[-1] == len(self.edges)
+            and (np.diff(starts) >= 0).all()
+            and right.min() >= 0
+            and (np.arange(n) + right).max() < n
+            and right[-1] == 0
+            and self.root.min() >= 0
+            and self.root.max() < n
+            and self.feature.min() >= 0
+            and self.feature.max() < self.n_features
+        ):
+            return False
+        index = np.where(edge < 0, -1 - edge, edge)
+        return bool((index < starts[features + 1] - starts[features]).all())
 
 
 def _depth_first(tree: dict[str, Any]) -> Iterator[tuple[dict[str, Any], int]]:

@@ -1,13 +1,13 @@
 """Features of a crystal: shape and density, distances, contacts, and Harrison-type hopping moments.
 
 All of them are the same for any cell, origin, orientation and order of sites of one crystal, up to the
-tolerance with which spglib finds its primitive cell.
+tolerance with which its primitive cell is found.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,13 +98,13 @@ class Crystal:
 def crystal_of(structure: Structure, standardised: Standardised | None = None) -> Crystal:
     """Reduce a structure to its primitive Niggli cell and find its symmetry.
 
-    The cell stays as given, in P1, where spglib recognises no symmetry at any tolerance.
+    The cell stays as given, in P1, where no symmetry is recognised at any tolerance.
 
     Args:
         structure: ordered structure.
         standardised: ``primitive_standardised(structure)`` where the caller has it already.
     """
-    import spglib
+    import moyopy
     from pymatgen.core.lattice import Lattice
     from pymatgen.core.structure import Structure
 
@@ -112,8 +112,10 @@ def crystal_of(structure: Structure, standardised: Standardised | None = None) -
     primitive = found.structure
     numbers = np.array(primitive.atomic_numbers, dtype=np.int64)
     lattice = primitive.lattice.matrix
-    niggli: Any = spglib.niggli_reduce(lattice)
-    reduced = lattice if niggli is None else np.asarray(niggli)
+    try:
+        reduced = np.asarray(moyopy.niggli_reduce(lattice.tolist())[0])
+    except ValueError:  # the reduction did not settle: any cell of the crystal is better than none
+        reduced = lattice
     fractions = (primitive.frac_coords @ lattice @ np.linalg.inv(reduced)) % 1.0
     return Crystal(
         structure=Structure(Lattice(reduced), primitive.species, fractions),

@@ -1,0 +1,140 @@
+"""Intervals: what they must obey whatever the forests say, and that they hold on data of a known law."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from htc.errors import InputError
+from htc.models import Coupling
+from htc.models.calibration import (
+    CALIBRATION_MU_STAR,
+    conformal_shifts,
+    effective_log_lambda,
+    group_of,
+)
+from htc.models.extrapolation import Nearness
+from htc.theory.empirical import allen_dynes_f1
+
+couplings = st.builds(
+    lambda lambda_ep, s_lambda, omega, s_omega, correlation, down, up: Coupling(
+        lambda_ep=lambda_ep,
+        lambda_ep_uncertainty=s_lambda * lambda_ep,
+        omega_log_k=omega,
+        omega_log_uncertainty_k=s_omega * omega,
+        correlation=correlation,
+        effective_low=lambda_ep * np.exp(-down),
+        effective_high=lambda_ep * np.exp(up),
+        kind="structure",
+        nearness=Nearness(1.0, "high", ()),
+    ),
+    st.floats(0.02, 4.0),
+    st.floats(0.01, 0.8),
+    st.floats(20.0, 2000.0),
+    st.floats(0.01, 0.5),
+    st.floats(-0.99, 0.99),
+    st.floats(0.0, 2.0),
+    st.floats(0.0, 2.0),
+)
+mu_stars = st.floats(0.0, 0.5)
+
+
+@given(coupling=couplings, mu_star=mu_stars)
+def test_an_interval_contains_its_prediction_and_is_not_negative(coupling: Coupling, mu_star: float) -> None:
+    estimate = coupling.tc(mu_star)
+    assert 0.0 <= estimate.lower_95_k <= estimate.tc_k <= estimate.upper_95_k
+    assert estimate.std_k >= 0.0
+    assert np.isfinite([estimate.tc_k, estimate.upper_95_k, estimate.std_k]).all()
+
+
+@given(coupling=couplings, first=mu_stars, second=mu_stars)
+def test_tc_and_both_ends_fall_with_mu_star(coupling: Coupling, first: float, second: float) -> None:
+    weak, strong = (coupling.tc(mu) for mu in sorted((first, second)))
+    assert strong.tc_k <= weak.tc_k * (1 + 1e-9)
+    assert strong.lower_95_k <= weak.lower_95_k * (1 + 1e-9)
+    assert strong.upper_95_k <= weak.upper_95_k * (1 + 1e-9)
+
+
+@given(coupling=couplings, mu_star=mu_stars)
+def test_equal_input_gives_an_equal_answer(coupling: Coupling, mu_star: float) -> None:
+    assert coupling.tc(mu_star) == coupling.tc(mu_star)
+
+
+@pytest.mark.parametrize("mu_star", [-0.1, float("nan"), float("inf")])
+def test_a_mu_star_that_is_none_is_refused(mu_star: float) -> None:
+    coupling = Coupling(0.5, 0.1, 300.0, 30.0, 0.0, 0.4, 0.6, "structure", Nearness(1.0, "high", ()))
+    with pytest.raises(InputError):
+        coupling.tc(mu_star)
+
+
+def test_sampled_deviation_matches_the_linear_one_where_errors_are_small() -> None:
+    at = {"lambda_ep": 0.9, "omega_log_k": 250.0}
+    s_lambda, s_omega, correlation, mu = 0.01, 0.02, -0.4, 0.1
+    coupling = Coupling(0.9, 0.009, 250.0, 5.0, correlation, 0.8, 1.0, "structure", Nearness(1.0, "high", ()))
+
+    def tc(x: float, y: float) -> float:
+        return float(allen_dynes_f1(at["lambda_ep"] * np.exp(x), at["omega_log_k"] * np.exp(y), mu))
+
+    step = 1e-5
+    slopes = np.array([tc(step, 0) - tc(-step, 0), tc(0, step) - tc(0, -step)]) / (2 * step)
+    covariance = [
+        [s_lambda**2, correlation * s_lambda * s_omega],
+        [correlation * s_lambda * s_omega, s_omega**2],
+    ]
+    assert coupling.tc(mu).std_k == pytest.approx(np.sqrt(slopes @ covariance @ slopes), rel=0.02)
+
+
+@given(
+    lambda_ep=st.floats(0.25, 10.0),
+    omega=st.floats(10.0, 2500.0),
+    mu_star=st.floats(0.0, 0.15),
+)
+def test_effective_coupling_inverts_the_formula(lambda_ep: float, omega: float, mu_star: float) -> None:
+    tc = np.asarray(allen_dynes_f1(np.array([lambda_ep]), omega, mu_star))
+    found = effective_log_lambda(tc, np.array([omega]), np.array([lambda_ep]), mu_star)
+    again = np.asarray(allen_dynes_f1(np.exp(found), omega, mu_star))
+    np.testing.assert_allclose(again, tc, rtol=1e-9, atol=1e-12)
+    if tc[0] > 1e-6:
+        np.testing.assert_allclose(np.exp(found), lambda_ep, rtol=1e-6)
+
+
+@given(lambda_ep=st.floats(0.001, 5.0), mu_star=st.floats(0.0, 0.5))
+def test_where_there_is_no_tc_the_effective_coupling_gives_none(lambda_ep: float, mu_star: float) -> None:
+    found = effective_log_lambda(np.zeros(1), np.array([300.0]), np.array([lambda_ep]), mu_star)
+    assert float(np.asarray(allen_dynes_f1(np.exp(found) * (1 - 1e-9), 300.0, mu_star))[0]) <= 1e-9
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), bias=st.floats(-1.0, 1.0), scale=st.floats(0.2, 3.0))
+def test_conformal_shifts_cover_whatever_the_quantiles_were(seed: int, bias: float, scale: float) -> None:
+    """Exchangeable data: at least 95 % minus what 2000 fresh draws scatter, however wrong the quantiles."""
+    rng = np.random.default_rng(seed)
+    tc = rng.choice([0.3, 3.0, 12.0], size=4000)
+    spread = rng.lognormal(size=4000)
+    residual = rng.normal(size=4000) * spread
+    low, high = scale * (-1.0 + bias) * spread, scale * (1.0 + bias) * spread
+    groups = group_of(tc)
+    tuned, fresh = np.arange(4000) < 2000, np.arange(4000) >= 2000
+    shifts = conformal_shifts(residual[tuned], low[tuned], high[tuned], groups[tuned])
+    inside = (residual >= low + shifts[groups, 0]) & (residual <= high + shifts[groups, 1])
+    assert inside[fresh].mean() > 0.925
+    for group in range(3):
+        assert inside[fresh & (groups == group)].mean() > 0.90
+
+
+def test_groups_are_by_predicted_tc() -> None:
+    assert group_of(np.array([0.0, 0.99, 1.0, 4.9, 5.0, 200.0])).tolist() == [0, 0, 1, 1, 2, 2]
+    assert CALIBRATION_MU_STAR == 0.10
+
+
+@pytest.mark.parametrize("present", [(0,), (1,), (0, 2)])
+def test_a_group_without_materials_keeps_its_learned_quantiles(present: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(0)
+    groups = rng.choice(present, size=300)
+    residual = rng.normal(size=300)
+    shifts = conformal_shifts(residual, np.full(300, -1.0), np.full(300, 1.0), groups)
+    assert np.isfinite(shifts).all()
+    for group in set(range(3)) - set(present):
+        assert shifts[group].tolist() == [0.0, 0.0]
