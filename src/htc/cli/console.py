@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from typing import Any
 
@@ -10,7 +11,12 @@ from rich.console import Console
 
 __all__ = ["err", "out", "print_json"]
 
+_PIPE_WIDTH = 160
+"""Columns for tables that go into a file or another program: neither has a width of its own."""
+
 out = Console(highlight=False)
+if not out.is_terminal and "COLUMNS" not in os.environ:
+    out.width = _PIPE_WIDTH
 err = Console(stderr=True, highlight=False)
 
 

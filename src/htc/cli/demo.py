@@ -62,10 +62,10 @@ def demo(
         measured = {str(example.path): example.tc_measured_k for example in inputs}
         shown = {_short(path): value for path, value in measured.items()}
         ranked = sorted(results, key=lambda r: _rank(r[0]), reverse=True)
-        out.print(prediction_table([(_named(r), id_) for r, id_ in ranked], shown))
+        out.print(prediction_table([(_named(r), id_) for r, id_ in ranked], out.width, shown))
         out.print(
-            f"\nstored: {database.where} - {batch.n_new} new, {len(results) - batch.n_new} known before or not "
-            f"readable; ranking by formula {freshness_in_words(freshness(database))}",
+            f"\nstored: {database.where} - {batch.n_new} new, {len(results) - batch.n_new} known before or unreadable; "
+            f"ranking by formula {freshness_in_words(freshness(database))}",
             soft_wrap=True,
         )
         best = top(database, 3).rows

@@ -137,7 +137,7 @@ def _print_table(results: list[tuple[Prediction | Failure, str | None]], *, stor
         failures = [r for r in results if isinstance(r[0], Failure)]
         shown = [*best[: _TABLE_ROWS - 10], *failures[:10]]
         err.print(f"the highest of {len(results)}; `htc top` pages through all", soft_wrap=True)
-    out.print(prediction_table(shown))
+    out.print(prediction_table(shown, out.width))
     failed = sum(isinstance(r, Failure) for r, _ in results)
     refused = sum(not isinstance(r, Failure) and not r.applicable for r, _ in results)
     kept = f", {n_new} stored as new" if stored else ", nothing stored"

@@ -56,7 +56,7 @@ def plot_predictions(
     axes.set_xlim(left=0.0)
     axes.set_xlabel("critical temperature (K), linear below 1 K")
     axes.grid(axis="x", alpha=0.3)
-    axes.legend(frameon=False, loc="lower right")
+    axes.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
     try:
         figure.savefig(path, dpi=160)
     except OSError as error:

@@ -36,6 +36,12 @@ PREDICT_FIELDS = (
 _MORE_FIELDS = ("family", "pressure_gpa", "structure_origin", "model_id", "extrapolation_reasons", "cautions")
 
 
+_FROM_WIDTH = {"confidence": 0, "p (GPa)": 84, "id": 92, "λ": 100, "ω_log (K)": 112, "from": 124}
+"""Columns that a table has from this terminal width on."""
+_WORDS = frozenset({"confidence", "from", "id"})
+_SOURCE_WIDTH = 40
+
+
 def as_entry(result: Prediction | Failure, id_: str | None) -> dict[str, Any]:
     """One entry of ``htc predict --json``."""
     from htc.prediction import Failure
@@ -53,50 +59,60 @@ def _said(result: Prediction) -> str:
 
 
 def prediction_table(
-    results: list[tuple[Prediction | Failure, str | None]], measured: dict[str, float | None] | None = None
+    results: list[tuple[Prediction | Failure, str | None]],
+    width: int,
+    measured: dict[str, float | None] | None = None,
 ) -> Table:
-    """Rich table of predictions; with ``measured`` (K by source) beside them."""
+    """Rich table of predictions.
+
+    Args:
+        results: predictions and failures with their ids.
+        width: columns of the terminal; what has no room is left out, `htc show` tells it.
+        measured: measured Tc, K, by source, shown beside the predicted one.
+    """
     from htc.prediction import Failure
 
+    columns = ["Tc (K)", "95 % (K)"] + ([] if measured is None else ["measured (K)"])
+    columns += [name for name, least in _FROM_WIDTH.items() if width >= least]
     table = Table(box=None, header_style="bold", padding=(0, 1))
     table.add_column("material", no_wrap=True)
-    table.add_column("Tc (K)", justify="right", no_wrap=True)
-    table.add_column("95 % (K)", justify="right", no_wrap=True)
-    if measured is not None:
-        table.add_column("measured (K)", justify="right", no_wrap=True)
-    for name in ("λ", "ω_log (K)", "p (GPa)"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("confidence", no_wrap=True)
-    table.add_column("id", no_wrap=True)
+    for name in columns:
+        table.add_column(name, justify="left" if name in _WORDS else "right", no_wrap=True)
     table.add_column("remark", overflow="fold")
     for result, id_ in results:
-        known = [] if measured is None else [_number(measured.get(result.source), ".1f")]
+        known = None if measured is None else measured.get(result.source)
+        told = {"measured (K)": _number(known, ".1f"), "id": (id_ or "-")[:8]}
         if isinstance(result, Failure):
-            table.add_row(
-                Text(result.source, style="red"), "-", "-", *known, "-", "-", "-", "-", "-",
-                Text(f"not read: {result.error.what}", style="red"),
-            )  # fmt: skip
-            continue
-        if not result.applicable:
-            table.add_row(
-                Text(result.reduced_formula), "none", "-", *known, "-", "-", f"{result.pressure_gpa:g}", "-",
-                (id_ or "-")[:8], Text(f"{result.family}: {result.reason}", style="yellow"),
-            )  # fmt: skip
-            continue
-        mark = " (!)" if result.extrapolation_warning else ""
-        table.add_row(
-            Text(result.reduced_formula),
-            _number(result.tc_predicted, ".2f"),
-            f"{_number(result.tc_lower_95ci, '.2f')} – {_number(result.tc_upper_95ci, '.2f')}",
-            *known,
-            _number(result.lambda_ep, ".3f"),
-            _number(result.omega_log, ".0f"),
-            f"{result.pressure_gpa:g}",
-            (result.confidence_level or "-") + mark,
-            (id_ or "-")[:8],
-            Text(_said(result), style="dim"),
-        )
+            material, remark = Text(_short(result.source), style="red"), Text(result.error.what, style="red")
+        elif not result.applicable:
+            material, remark = Text(result.reduced_formula), Text(f"no Tc: {result.reason}", style="yellow")
+        else:
+            material, remark = Text(result.reduced_formula), Text(_said(result), style="dim")
+            low, high = result.tc_lower_95ci, result.tc_upper_95ci
+            mark = " (!)" if result.extrapolation_warning else ""
+            told |= {
+                "Tc (K)": _number(result.tc_predicted, ".2f"),
+                "95 % (K)": f"{_number(low, '.2f')} – {_number(high, '.2f')}",
+                "λ": _number(result.lambda_ep, ".3f"),
+                "ω_log (K)": _number(result.omega_log, ".0f"),
+                "p (GPa)": f"{result.pressure_gpa:g}",
+                "from": _origin(result),
+                "confidence": (result.confidence_level or "-") + mark,
+            }
+        table.add_row(material, *(Text(told.get(column, "-")) for column in columns), remark)
     return table
+
+
+def _origin(result: Prediction) -> str:
+    """Where the coupling came from, in a word."""
+    if result.spectrum is not None:
+        return "alpha2F"
+    return "composition" if result.structure_origin is None else result.structure_origin.split(":", 1)[0]
+
+
+def _short(source: str) -> str:
+    """The end of a long source: the file's name is there."""
+    return source if len(source) <= _SOURCE_WIDTH else "…" + source[1 - _SOURCE_WIDTH :]
 
 
 def _number(value: float | None, form: str) -> str:

@@ -9,7 +9,6 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
 from htc.cli.console import err, out, print_json
 from htc.errors import InputError
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["freshness_in_words", "register"]
 
-_WIDTH_WITHOUT_TERMINAL = 160
 _WORDS_FROM_WIDTH = {"confidence": 90, "method": 115, "model": 150}
 
 
@@ -68,10 +66,8 @@ def top(
     elif not rows:
         err.print("nothing is ranked here yet: `htc predict MgB2` stores a first prediction, `htc demo` many")
     else:
-        # A pipe has no width; what reads it can scroll.
-        console = out if out.is_terminal else Console(width=_WIDTH_WITHOUT_TERMINAL, highlight=False)
-        table = _formula_table(rows) if formulas else _prediction_table(rows, console.width)  # type: ignore[arg-type]  # by flag
-        console.print(table)
+        table = _formula_table(rows) if formulas else _prediction_table(rows, out.width)  # type: ignore[arg-type]  # by flag
+        out.print(table)
     if formulas:
         err.print(f"[dim]ranking by formula: {freshness_in_words(fresh)}[/]", soft_wrap=True)
     if not formulas and not (as_json or as_csv) and any(r.extrapolation_warning for r in rows):  # type: ignore[union-attr]  # by flag

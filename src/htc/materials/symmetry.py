@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -82,6 +83,9 @@ def primitive_standardised(structure: Structure, symprec: float | None = None) -
         symprec: tolerance in Å; None to choose it from the structure.
     """
     import moyopy
+
+    # moyo warns of every supercell that its symmetry is that of the primitive cell: the one wanted here.
+    logging.getLogger("moyo").setLevel(logging.ERROR)
     from pymatgen.core.lattice import Lattice
     from pymatgen.core.structure import Structure
 

@@ -23,10 +23,10 @@ N_COMPONENTS = 16
 NEIGHBOURS = 5
 MIN_ELEMENT_COUNT = 10
 """An element in fewer training materials than this is called new."""
-_RANGE_QUANTILES = (0.002, 0.998)
-_LEVEL_QUANTILES = (0.60, 0.95, 0.99)
-"""Quantiles of the training materials' own distances: below the first is near, above the second far,
-above the third outside."""
+_TRIMMED = 0.002
+"""Share of training materials left out at each end of a continuous range: the odd cell is not a range."""
+_LEVEL_QUANTILES = (0.60, 0.95)
+"""Quantiles of the training materials' own distances: below the first is near, above the second far."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Domain:
     points: FloatArray
     """Training materials in the whitened space, shape ``(n_train, n_components)``."""
     levels: FloatArray
-    """Median, near, far and outside distance, shape ``(4,)``."""
+    """Median, near and far distance, shape ``(3,)``."""
     element_count: NDArray[np.int64]
     """Training materials with each element, index Z, shape ``(n_elements + 1,)``."""
     bounds: FloatArray
@@ -86,7 +86,7 @@ class Domain:
         from pymatgen.core.periodic_table import Element
 
         distances = self._tree.query(self._whiten(rows), k=NEIGHBOURS)[0].mean(axis=1)
-        median, near, far, outside = self.levels
+        median, near, far = self.levels
         out: list[Nearness] = []
         for row, atomic_numbers, distance in zip(rows, numbers, distances, strict=True):
             reasons = []
@@ -104,12 +104,12 @@ class Domain:
                     side = "below" if row[column] < low else "above"
                     limit = low if row[column] < low else high
                     reasons.append(f"{label} {row[column]:.3g} is {side} the training range ({limit:.3g})")
-            if distance > outside:
+            if distance > far:
                 reasons.append(
                     f"{distance / median:.1f} times as far from its neighbours as training materials are"
                 )
             level: Literal["low", "medium", "high"] = "medium"
-            if reasons or distance > far:
+            if reasons:
                 level = "low"
             elif distance <= near:
                 level = "high"
@@ -127,6 +127,14 @@ class Domain:
             "bounds": self.bounds,
             "checked": self.checked,
         }
+
+
+def _range(values: FloatArray) -> tuple[float, float]:
+    known = values[~np.isnan(values)]
+    if (known == np.round(known)).all():  # a count: whatever occurs belongs to it
+        return float(known.min()), float(known.max())
+    low, high = np.quantile(known, [_TRIMMED, 1.0 - _TRIMMED])
+    return float(low), float(high)
 
 
 def fit_domain(
@@ -183,6 +191,6 @@ def fit_domain(
         points=points,
         levels=np.quantile(own, [0.5, *_LEVEL_QUANTILES]),
         element_count=element_count,
-        bounds=np.nanquantile(rows[:, checked], _RANGE_QUANTILES, axis=0).T,
+        bounds=np.array([_range(rows[:, column]) for column in checked]),
         checked=checked,
     )

@@ -288,6 +288,6 @@ def _pressure_reasons(material: _Material) -> tuple[str, ...]:
         reasons.append("the crystal under pressure is not known; the composition alone has no pressure in it")
     if material.composition.get_atomic_fraction("H") >= HYDROGEN_RICH:
         reasons.append(
-            "hydrogen-rich under pressure: nothing like it was trained on, Tc is far too uncertain"
+            "hydrogen-rich under pressure: nothing like it was trained on, do not rely on Tc or its interval"
         )
     return tuple(reasons)
