@@ -3,8 +3,8 @@
     python scripts/tutorial.py docs/tutorial.md
 
 A line that starts with ``$`` in a ``console`` block is run; what follows it, up to the next such line, is
-replaced by its output. A block with ``title="NAME"`` is first written to the file of that name. Everything runs
-in one shell, in an empty home and with an empty database; that folder appears as ``~`` on the page.
+replaced by its output. A block with ``title="NAME"`` is first written to the file of that name. Everything
+runs in one shell, in an empty home and with an empty database; that folder appears as ``~`` on the page.
 """
 
 from __future__ import annotations
@@ -66,6 +66,8 @@ def answered(block: str, shell: Shell) -> str:
     for command in (line for line in block.splitlines() if line.startswith("$ ")):
         out.append(command)
         said = shell.run(command[2:]).splitlines()
+        if "Traceback (most recent call last):" in said:
+            raise SystemExit("\n".join([command, *said]))
         if len(said) > LONGEST:
             said = [*said[: LONGEST - 5], "..."]
         out += said
