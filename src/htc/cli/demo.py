@@ -63,8 +63,9 @@ def demo(
         shown = {_short(path): value for path, value in measured.items()}
         ranked = sorted(results, key=lambda r: _rank(r[0]), reverse=True)
         out.print(prediction_table([(_named(r), id_) for r, id_ in ranked], out.width, shown))
+        known = len(results) - batch.n_new
         out.print(
-            f"\nstored: {database.where} - {batch.n_new} new, {len(results) - batch.n_new} known before or unreadable; "
+            f"\nstored: {database.where} - {batch.n_new} new, {known} known before or unreadable; "
             f"ranking by formula {freshness_in_words(freshness(database))}",
             soft_wrap=True,
         )
