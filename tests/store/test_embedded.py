@@ -194,14 +194,18 @@ def test_any_path_will_do(tmp_path: Path, name: str) -> None:
         socket_dir = database.embedded.status().socket_dir
         assert socket_dir is not None
         assert stat.S_IMODE(socket_dir.stat().st_mode) == 0o700
+    assert socket_dir.parent == home / "postgres" or not socket_dir.exists()
 
 
 def test_a_socket_folder_of_another_user_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server_module.tempfile, "gettempdir", lambda: str(tmp_path))
     monkeypatch.setattr(server_module, "SOCKET_PATH_LIMIT", len(str(tmp_path)) + 60)
     server = EmbeddedServer(tmp_path / ("long" * 30))
-    server.acquire().close()
+    lease = server.acquire()
     (squatted,) = tmp_path.glob("htc-*")
+    lease.close()
+    assert not squatted.exists()
+    squatted.mkdir()
     squatted.chmod(0o777)
     with pytest.raises(StorageError, match="not private"):
         server.acquire()

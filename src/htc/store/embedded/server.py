@@ -24,7 +24,7 @@ import tempfile
 import time
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -147,7 +147,7 @@ class EmbeddedServer:
                     hint="let it finish, or stop the server all the same with `htc db stop --force`",
                 )
             self._keep.unlink(missing_ok=True)
-            return process.stop(self.data, self._server_lock)
+            return self._stop_server()
 
     def status(self) -> ServerStatus:
         """Look, without starting anything."""
@@ -173,7 +173,7 @@ class EmbeddedServer:
         try:
             with exclusive(self._lifecycle, LIFECYCLE_TIMEOUT_S):
                 if try_lock(users_fd, patience_s=0.02) and not self._keep.exists():
-                    process.stop(self.data, self._server_lock)
+                    self._stop_server()
         except FileNotFoundError:
             # The whole folder was removed under us; there is no server file left to tidy.
             return
@@ -204,6 +204,14 @@ class EmbeddedServer:
         socket_dir = self._socket_dir()
         process.start(self.data, socket_dir, self._server_lock, self.log, binaries, identity)
         return socket_dir
+
+    def _stop_server(self) -> bool:
+        note = process.read_postmaster(self.data)
+        was_running = process.stop(self.data, self._server_lock)
+        if note is not None and note.socket_dir.parent != self.root:
+            with suppress(OSError):  # whatever else lies in it is not ours
+                note.socket_dir.rmdir()
+        return was_running
 
     def _rotate_log(self) -> None:
         if self.log.exists() and self.log.stat().st_size > LOG_LIMIT_BYTES:
