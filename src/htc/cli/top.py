@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["freshness_in_words", "register"]
 
-_WORDS_FROM_WIDTH = {"confidence": 90, "method": 115, "model": 150}
+_WORDS_FROM_WIDTH = {"confidence": 90, "method": 130, "model": 160}
+_WORDS_WIDTH = 36
 
 
 def register(app: typer.Typer) -> None:
@@ -112,7 +113,7 @@ def _prediction_table(rows: Sequence[Ranked], width: int) -> Table:
     # What a narrow terminal has no room for, `htc show` tells.
     words = [name for name, least in _WORDS_FROM_WIDTH.items() if width >= least]
     for name in words:
-        table.add_column(name, overflow="ellipsis", no_wrap=True)
+        table.add_column(name, overflow="ellipsis", no_wrap=True, max_width=_WORDS_WIDTH)
     for row in rows:
         low, high = row.tc_lower_95ci, row.tc_upper_95ci
         told = {
