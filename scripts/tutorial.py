@@ -19,7 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 BLOCK = re.compile(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
 END = "--- end of output ---"
-LONGEST = 45
+LONGEST = 50
 
 
 class Shell:
@@ -28,9 +28,9 @@ class Shell:
     def __init__(self, home: Path) -> None:
         """Start it in ``home``."""
         (home / "src").symlink_to(ROOT / "src")
-        kept = {k: v for k, v in os.environ.items() if not k.startswith("HTC_")}
+        kept = {k: v for k, v in os.environ.items() if not k.startswith("HTC_") and k != "COLUMNS"}
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-        env = kept | {"HOME": str(home), "PATH": path, "COLUMNS": "118", "LANG": "C.UTF-8"}
+        env = kept | {"HOME": str(home), "PATH": path, "LANG": "C.UTF-8"}
         self.home = home
         self.process = subprocess.Popen(
             ["/bin/bash"],
