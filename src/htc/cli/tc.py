@@ -120,6 +120,9 @@ def tc(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print a JSON list, an entry per spectrum, instead of tables.")
     ] = False,
+    chart: Annotated[
+        bool, typer.Option("--chart", help="Draw the spectrum of each file in the terminal, too.")
+    ] = False,
     plot: Annotated[
         Path | None,
         typer.Option(metavar="FILE.png", help="Draw alpha2F and running lambda (.png, .pdf or .svg)."),
@@ -141,7 +144,7 @@ def tc(
     if as_json:
         print_json([row.as_dict() for row in rows])
     elif rows:
-        _print_tables(rows, names)
+        _print_tables(rows, names, chart=chart)
     if plot is not None and rows:
         from htc.spectra.plot import plot_spectra
 
@@ -239,12 +242,17 @@ def _interval(name: str, spectrum: Spectrum, mu_star: float, sigmas: Sigmas) -> 
     return tc.lower_95, tc.upper_95
 
 
-def _print_tables(rows: Sequence[Row], names: Sequence[str]) -> None:
+def _print_tables(rows: Sequence[Row], names: Sequence[str], *, chart: bool) -> None:
     by_source: dict[str, list[Row]] = {}
     for row in rows:
         by_source.setdefault(row.source, []).append(row)
     for source, members in by_source.items():
         _print_table(source, members, names)
+        if chart:
+            from htc.cli.chart import spectrum_chart
+
+            middle = members[len(members) // 2].spectrum
+            out.print(spectrum_chart(middle, middle.label), markup=False)
 
 
 def _print_table(source: str, rows: Sequence[Row], names: Sequence[str]) -> None:

@@ -38,6 +38,7 @@ def top(
     after: Annotated[
         str | None, typer.Option("--after", metavar="ID", help="Go on below the prediction of this id.")
     ] = None,
+    chart: Annotated[bool, typer.Option("--chart", help="Draw the ranking as bars in the terminal.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a list in JSON.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV with a header.")] = False,
 ) -> None:
@@ -69,6 +70,10 @@ def top(
     else:
         table = _formula_table(rows) if formulas else _prediction_table(rows, out.width)  # type: ignore[arg-type]  # by flag
         out.print(table)
+        if chart:
+            from htc.cli.chart import bar_chart
+
+            out.print(bar_chart(*_bars(rows)), markup=False)
     if formulas:
         err.print(f"[dim]ranking by formula: {freshness_in_words(fresh)}[/]", soft_wrap=True)
     if not formulas and not (as_json or as_csv) and any(r.extrapolation_warning for r in rows):  # type: ignore[union-attr]  # by flag
@@ -83,6 +88,12 @@ def freshness_in_words(fresh: Freshness) -> str:
         return f"never computed; {fresh.newer_rows} rows wait"
     newer = "nothing newer stored" if fresh.newer_rows == 0 else f"{fresh.newer_rows} newer rows not in it"
     return f"as of {fresh.refreshed_at:%Y-%m-%d %H:%M:%S} UTC, {newer}"
+
+
+def _bars(rows: Sequence[Ranked] | Sequence[Formula]) -> tuple[list[str], list[float]]:
+    plain = [_plain(row) for row in rows]
+    names = [str(row.get("reduced_formula") or row.get("structure_formula") or "-") for row in plain]
+    return names, [float(row["tc_predicted"] if "tc_predicted" in row else row["avg_tc"]) for row in plain]
 
 
 def _columns(formulas: bool) -> list[str]:
