@@ -10,6 +10,7 @@ from starlette.concurrency import run_in_threadpool
 
 from htc.models import load_model
 from htc.service import problems
+from htc.service.ranking import RankingRefresher
 from htc.service.routers import htc
 from htc.service.state import Service
 from htc.settings import Settings, get_settings
@@ -31,10 +32,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await run_in_threadpool(load_model, chosen.model)
         database = await run_in_threadpool(Database.open, chosen)
-        app.state.service = Service(chosen, database)
+        rankings = RankingRefresher(database)
+        app.state.service = Service(chosen, database, rankings)
         try:
             yield
         finally:
+            await run_in_threadpool(rankings.close)
             await run_in_threadpool(database.close)
 
     app = FastAPI(

@@ -24,5 +24,7 @@ def predict(service: Service, request: PredictRequest) -> PredictionAnswer:
     if isinstance(result, Failure):
         raise result.error
     (saved,) = save(service.database, [result], created_by=service.settings.created_by)
+    if saved.is_new:
+        service.rankings.note_new_row()
     stored = get(service.database, saved.id).as_dict()
     return PredictionAnswer.model_validate(stored | {"pressure_required_gpa": stored["pressure_gpa"]})

@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 from htc.models import load_model
 from htc.prediction import Predictor
 from htc.prediction.sources import known_sources, with_store
+from htc.service.ranking import RankingRefresher
 from htc.settings import Settings
 from htc.store import Database, StoredStructures
 
@@ -18,10 +19,11 @@ __all__ = ["Service", "ServiceState"]
 
 @dataclass(slots=True)
 class Service:
-    """Settings and database of a running service."""
+    """Settings, database and ranking of a running service."""
 
     settings: Settings
     database: Database
+    rankings: RankingRefresher
 
     def predictor(self) -> Predictor:
         """A predictor over the shared model, which is loaded once per process.
