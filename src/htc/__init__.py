@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from htc.api import predict
     from htc.errors import HTCError
     from htc.models import load_model
-    from htc.prediction import Prediction
+    from htc.prediction import Prediction, predict_from_spectrum
     from htc.spectra import Spectrum, read_spectra
     from htc.theory import critical_temperature
 
@@ -28,6 +28,7 @@ __all__ = [
     "critical_temperature",
     "load_model",
     "predict",
+    "predict_from_spectrum",
     "read_spectra",
 ]
 
@@ -38,6 +39,7 @@ _HOMES = {
     "critical_temperature": "htc.theory",
     "load_model": "htc.models",
     "predict": "htc.api",
+    "predict_from_spectrum": "htc.prediction",
     "read_spectra": "htc.spectra",
 }
 

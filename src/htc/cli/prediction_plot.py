@@ -43,8 +43,15 @@ def plot_predictions(
     tc = [p.tc_predicted or 0.0 for p in drawn]
     below = [t - (p.tc_lower_95ci or 0.0) for t, p in zip(tc, drawn, strict=True)]
     above = [(p.tc_upper_95ci or t) - t for t, p in zip(tc, drawn, strict=True)]
-    axes.errorbar(tc, rows, xerr=[below, above], fmt="o", color="#1f4e79", ecolor="#9db8d2", elinewidth=3,
-                  markersize=5, label="predicted, 95 % interval")  # fmt: skip
+    axes.errorbar(tc, rows, xerr=[below, above], fmt="none", ecolor="#9db8d2", elinewidth=3)
+    for inside, face, label in (
+        (True, "#1f4e79", "predicted, 95 % interval"),
+        (False, "white", "outside the training data"),
+    ):
+        shown = [i for i, p in enumerate(drawn) if p.extrapolation_warning is not inside]
+        if shown:
+            x = [tc[i] for i in shown]
+            axes.plot(x, shown, "o", color="#1f4e79", markerfacecolor=face, markersize=5, label=label)
     known = [(measured.get(p.source), row) for p, row in zip(drawn, rows, strict=True)] if measured else []
     points = [(value, row) for value, row in known if value is not None]
     if points:
@@ -56,7 +63,7 @@ def plot_predictions(
     axes.set_xlim(left=0.0)
     axes.set_xlabel("critical temperature (K), linear below 1 K")
     axes.grid(axis="x", alpha=0.3)
-    axes.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
+    axes.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
     try:
         figure.savefig(path, dpi=160)
     except OSError as error:

@@ -36,10 +36,11 @@ PREDICT_FIELDS = (
 _MORE_FIELDS = ("family", "pressure_gpa", "structure_origin", "model_id", "extrapolation_reasons", "cautions")
 
 
-_FROM_WIDTH = {"confidence": 0, "p (GPa)": 84, "id": 92, "λ": 100, "ω_log (K)": 112, "from": 124}
+_FROM_WIDTH = {"confidence": 0, "p (GPa)": 96, "id": 106, "λ": 114, "ω_log (K)": 126, "from": 138}
 """Columns that a table has from this terminal width on."""
 _WORDS = frozenset({"confidence", "from", "id"})
-_SOURCE_WIDTH = 40
+_SOURCE_WIDTH = 32
+_REMARK_WIDTH = 24
 
 
 def as_entry(result: Prediction | Failure, id_: str | None) -> dict[str, Any]:
@@ -78,7 +79,7 @@ def prediction_table(
     table.add_column("material", no_wrap=True)
     for name in columns:
         table.add_column(name, justify="left" if name in _WORDS else "right", no_wrap=True)
-    table.add_column("remark", overflow="fold")
+    table.add_column("remark", overflow="fold", min_width=_REMARK_WIDTH)
     for result, id_ in results:
         known = None if measured is None else measured.get(result.source)
         told = {"measured (K)": _number(known, ".1f"), "id": (id_ or "-")[:8]}

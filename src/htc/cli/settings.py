@@ -34,9 +34,9 @@ def settings(
 
     current = get_settings()
 
-    def shown(value: object) -> str | None:
-        if value is None:
-            return None
+    def shown(value: object) -> str | float | None:
+        if value is None or isinstance(value, float):
+            return value
         return "(set)" if isinstance(value, SecretStr) else str(value)
 
     values = {name: shown(getattr(current, name)) for name in Settings.model_fields}
@@ -48,7 +48,9 @@ def settings(
     table.add_column("value", overflow="fold")
     table.add_column("meaning", overflow="fold")
     for name, field in Settings.model_fields.items():
-        table.add_row(f"HTC_{name.upper()}", values[name] or "-", field.description)
+        table.add_row(
+            f"HTC_{name.upper()}", "-" if values[name] is None else str(values[name]), field.description
+        )
     out.print(table)
     out.print(
         f"settings file: {config_file()}" + ("" if config_file().exists() else " (not there)"), markup=False

@@ -120,6 +120,17 @@ def tc(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print a JSON list, an entry per spectrum, instead of tables.")
     ] = False,
+    store: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FORMULA",
+            help="Store each file's Tc by the full Allen-Dynes formula as this material's; of several "
+            "smearings the middle of the plateau speaks.",
+        ),
+    ] = None,
+    pressure: Annotated[
+        float, typer.Option(metavar="GPA", min=0.0, help="Pressure of the calculation, for --store.")
+    ] = 0.0,
     chart: Annotated[
         bool, typer.Option("--chart", help="Draw the spectrum of each file in the terminal, too.")
     ] = False,
@@ -137,6 +148,8 @@ def tc(
     Example: `htc tc alpha2F.dat --mu-star 0.12`
 
     Example: `htc tc run/MgB2.a2f other.dat --unit THz --formula-set allen_dynes --plot a2f.png`
+
+    Example: `htc tc MgB2.a2f --mu-star 0.16 --store MgB2`
     """
     names = _formula_names(formula_set)
     sigmas = Sigmas(sigma_lambda, sigma_omega_log, sigma_mu_star)
@@ -145,6 +158,8 @@ def tc(
         print_json([row.as_dict() for row in rows])
     elif rows:
         _print_tables(rows, names, chart=chart)
+    if store is not None:
+        errors += _store(rows, store, mu_star, pressure)
     if plot is not None and rows:
         from htc.spectra.plot import plot_spectra
 
@@ -154,6 +169,38 @@ def tc(
         only = errors[0] if len(errors) == 1 else None
         failed = exit_code(only) if only is not None else ExitCode.FAILED
         raise typer.Exit(ExitCode.PARTIAL if rows else failed)
+
+
+def _store(rows: Sequence[Row], formula: str, mu_star: float, pressure_gpa: float) -> list[HTCError]:
+    """Store a prediction for every file; those that cannot be are reported and returned."""
+    from htc.cli.app import report
+    from htc.cli.storing import StoredBatch
+    from htc.prediction import Failure, Prediction, predict_from_spectrum
+    from htc.settings import get_settings
+    from htc.store import Database
+
+    by_source: dict[str, list[Spectrum]] = {}
+    for row in rows:
+        by_source.setdefault(row.source, []).append(row.spectrum)
+    results: list[Prediction | Failure] = []
+    for source, spectra in by_source.items():
+        try:
+            results.append(
+                predict_from_spectrum(
+                    spectra, formula, source=source, mu_star=mu_star, pressure_gpa=pressure_gpa
+                )
+            )
+        except HTCError as error:
+            report(error.located(source))
+            results.append(Failure(source, error))
+    settings = get_settings()
+    with Database.open(settings) as database:
+        batch = StoredBatch(database, settings.created_by, {"spectra": len(by_source), "mu_star": mu_star})
+        for result, id_ in batch.store(results):
+            if id_ is not None:
+                err.print(f"stored: {result.source} as {id_}", soft_wrap=True, markup=False)
+        batch.finish()
+    return [result.error for result in results if isinstance(result, Failure)]
 
 
 def _formula_names(given: Sequence[str] | None) -> list[str]:

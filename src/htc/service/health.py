@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sqlalchemy as sa
-
 from htc.errors import HTCError
 from htc.models import load_model
 from htc.service.schemas import Health
 from htc.service.state import Service
+from htc.store import schema
 from htc.version import __version__
 
 __all__ = ["health_of"]
@@ -17,23 +16,29 @@ def health_of(service: Service) -> Health:
     """Ask model and database; what does not answer is named in ``problems``."""
     problems: list[str] = []
     model_id = revision = None
+    connected = False
     try:
         model_id = load_model(service.settings.model).model_id
     except HTCError as error:
         problems.append(str(error))
     try:
         with service.database.connect() as connection:
-            revision = connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
+            revision = ", ".join(schema.standing(connection).revisions)
+            connected = True
+        if revision != schema.HEAD:
+            problems.append(
+                f"the database stands at {revision or 'no revision'}, this program needs {schema.HEAD}"
+            )
     except HTCError as error:
         problems.append(str(error))
-    ready = model_id is not None and revision is not None
+    ready = not problems
     return Health(
         status="ok" if ready else "unavailable",
-        database="connected" if revision is not None else "disconnected",
+        database="connected" if connected else "disconnected",
         dependencies=ready,
         version=__version__,
         model=model_id,
-        database_revision=revision,
+        database_revision=revision or None,
         features={"predict": ready},
         problems=problems,
     )
