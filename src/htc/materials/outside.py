@@ -83,13 +83,13 @@ REASONS: Final[dict[str, tuple[str, str | None]]] = {
     "magnetic": (
         "it orders magnetically, and the exchange field breaks the pairs; a Tc computed without magnetism"
         " means nothing",
-        "10.1103/PhysRevLett.17.433",
+        "10.1103/PhysRevLett.1.92",
     ),
     "insulator": ("it is an insulator or semiconductor: without carriers there is nothing to pair", None),
     "molecular": ("it is a molecular solid without carriers at this pressure", None),
     "organic": (
         "molecular conductors are narrow-band correlated metals outside the electron-phonon model",
-        "10.1088/0953-8984/18/45/R03",
+        "10.48550/arXiv.cond-mat/0607078",
     ),
 }
 """One sentence a family, and the DOI of the work that shows it."""
