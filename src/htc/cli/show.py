@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from htc.cli.console import out, print_json
-from htc.errors import InputError, StorageError
+from htc.cli.console import err, out, print_json
+from htc.errors import InputError
 
 if TYPE_CHECKING:
     from htc.store import StoredPrediction
@@ -75,6 +75,7 @@ def _print(stored: StoredPrediction) -> None:
     line("method", p.prediction_method)
     line("confidence", p.confidence_level)
     line("extrapolates", "; ".join(p.extrapolation_reasons) or ("yes" if p.extrapolation_warning else None))
+    line("cautions", "; ".join(p.cautions))
     line("family", p.family)
     line("composition", p.composition)
     line("structure", p.structure_origin)
@@ -96,7 +97,9 @@ def _print(stored: StoredPrediction) -> None:
         f"{stored.created_at:%Y-%m-%d %H:%M:%S} UTC by {stored.created_by}" if stored.created_at else None,
     )
     line("input hash", p.input_hash)
-    line("provenance", json.dumps(p.provenance, ensure_ascii=False) if p.provenance else None)
+    line("notes", "; ".join(p.provenance.get("notes", ())))
+    rest = {k: v for k, v in p.provenance.items() if k not in {"cautions", "notes"}}
+    line("provenance", json.dumps(rest, ensure_ascii=False) if rest else None)
     line("breaks today's rules", ", ".join(stored.legacy_defects))
     out.print(Panel(facts, title=Text(f"{p.reduced_formula}  {stored.id}"), title_align="left", expand=False))
 
@@ -116,20 +119,7 @@ def _draw(stored: StoredPrediction, path: Path) -> None:
             where=stored.id,
             hint="predictions made from an alpha2F file have one",
         )
-    from matplotlib.figure import Figure
+    from htc.spectra.plot import plot_spectra
 
-    figure = Figure(figsize=(6.4, 4.0), layout="constrained")
-    axes = figure.subplots()
-    axes.plot(spectrum.omega_mev, spectrum.alpha2f, color="C0")
-    axes.fill_between(spectrum.omega_mev, spectrum.alpha2f, alpha=0.2, color="C0")
-    axes.set(xlabel="ω (meV)", ylabel="α²F(ω)", title=stored.prediction.reduced_formula)
-    cumulative = axes.twinx()
-    cumulative.plot(spectrum.omega_mev, spectrum.cumulative_lambda(), color="C1", linestyle="--")
-    cumulative.set_ylabel("λ(ω)", color="C1")
-    cumulative.set_ylim(bottom=0.0)
-    try:
-        figure.savefig(path, dpi=150)
-    except ValueError as error:
-        raise InputError(f"cannot draw into this kind of file: {error}", where=str(path)) from error
-    except OSError as error:
-        raise StorageError(f"cannot write the picture: {error.strerror}", where=str(path)) from error
+    plot_spectra([spectrum], path)
+    err.print(f"drawn: {path}", soft_wrap=True, markup=False)
