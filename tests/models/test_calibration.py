@@ -41,6 +41,7 @@ couplings = st.builds(
 mu_stars = st.floats(0.0, 0.5)
 
 
+@settings(deadline=None)
 @given(coupling=couplings, mu_star=mu_stars)
 def test_an_interval_contains_its_prediction_and_is_not_negative(coupling: Coupling, mu_star: float) -> None:
     estimate = coupling.tc(mu_star)
@@ -49,6 +50,7 @@ def test_an_interval_contains_its_prediction_and_is_not_negative(coupling: Coupl
     assert np.isfinite([estimate.tc_k, estimate.upper_95_k, estimate.std_k]).all()
 
 
+@settings(deadline=None)
 @given(coupling=couplings, first=mu_stars, second=mu_stars)
 def test_tc_and_both_ends_fall_with_mu_star(coupling: Coupling, first: float, second: float) -> None:
     weak, strong = (coupling.tc(mu) for mu in sorted((first, second)))
@@ -57,6 +59,7 @@ def test_tc_and_both_ends_fall_with_mu_star(coupling: Coupling, first: float, se
     assert strong.upper_95_k <= weak.upper_95_k * (1 + 1e-9)
 
 
+@settings(deadline=None)
 @given(coupling=couplings, mu_star=mu_stars)
 def test_equal_input_gives_an_equal_answer(coupling: Coupling, mu_star: float) -> None:
     assert coupling.tc(mu_star) == coupling.tc(mu_star)
@@ -86,6 +89,7 @@ def test_sampled_deviation_matches_the_linear_one_where_errors_are_small() -> No
     assert coupling.tc(mu).std_k == pytest.approx(np.sqrt(slopes @ covariance @ slopes), rel=0.02)
 
 
+@settings(deadline=None)
 @given(
     lambda_ep=st.floats(0.25, 10.0),
     omega=st.floats(10.0, 2500.0),
@@ -100,6 +104,7 @@ def test_effective_coupling_inverts_the_formula(lambda_ep: float, omega: float, 
         np.testing.assert_allclose(np.exp(found), lambda_ep, rtol=1e-6)
 
 
+@settings(deadline=None)
 @given(lambda_ep=st.floats(0.001, 5.0), mu_star=st.floats(0.0, 0.5))
 def test_where_there_is_no_tc_the_effective_coupling_gives_none(lambda_ep: float, mu_star: float) -> None:
     found = effective_log_lambda(np.zeros(1), np.array([300.0]), np.array([lambda_ep]), mu_star)
@@ -130,11 +135,13 @@ def test_groups_are_by_predicted_tc() -> None:
 
 
 @pytest.mark.parametrize("present", [(0,), (1,), (0, 2)])
-def test_a_group_without_materials_keeps_its_learned_quantiles(present: tuple[int, ...]) -> None:
+def test_a_group_of_few_materials_takes_the_shifts_of_all(present: tuple[int, ...]) -> None:
     rng = np.random.default_rng(0)
     groups = rng.choice(present, size=300)
+    groups[0] = 1 if present == (0, 2) else 2
     residual = rng.normal(size=300)
-    shifts = conformal_shifts(residual, np.full(300, -1.0), np.full(300, 1.0), groups)
-    assert np.isfinite(shifts).all()
+    low, high = np.full(300, -1.0), np.full(300, 1.0)
+    shifts = conformal_shifts(residual, low, high, groups)
+    together = conformal_shifts(residual, low, high, np.zeros(300, int))[0]
     for group in set(range(3)) - set(present):
-        assert shifts[group].tolist() == [0.0, 0.0]
+        assert shifts[group].tolist() == together.tolist()

@@ -32,6 +32,9 @@ COVERAGE = 0.95
 GROUP_EDGES_K = (1.0, 5.0)
 """Edges of predicted Tc (K, at ``CALIBRATION_MU_STAR``) between the groups calibrated apart."""
 
+MIN_GROUP = 39
+"""Fewest materials whose ranks reach into both tails of the stated coverage."""
+
 _LOG_LAMBDA_RANGE = (np.log(1e-3), np.log(50.0))
 
 
@@ -67,7 +70,8 @@ def conformal_shifts(
         residual: ``ln(lambda_eff / lambda)`` of materials outside the training folds, shape ``(n,)``.
         low: their learned lower quantile, shape ``(n,)``.
         high: their learned upper quantile, shape ``(n,)``.
-        groups: calibration group of each, shape ``(n,)``.
+        groups: calibration group of each, shape ``(n,)``; one of fewer than ``MIN_GROUP`` materials takes
+            the shifts of all materials together.
 
     Returns:
         Shape ``(n_groups, 2)``: added to ``low`` and to ``high``.
@@ -76,6 +80,8 @@ def conformal_shifts(
     shifts = np.zeros((len(GROUP_EDGES_K) + 1, 2))
     for group in range(len(shifts)):
         inside = groups == group
+        if inside.sum() < MIN_GROUP:
+            inside = np.ones_like(inside)
         n = int(inside.sum())
         # The finite-sample rank of split conformal prediction, one-sided at each end.
         rank = min(1.0, np.ceil((n + 1) * (1.0 - tail)) / n)

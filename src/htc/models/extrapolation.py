@@ -191,6 +191,6 @@ def fit_domain(
         points=points,
         levels=np.quantile(own, [0.5, *_LEVEL_QUANTILES]),
         element_count=element_count,
-        bounds=np.array([_range(rows[:, column]) for column in checked]),
+        bounds=np.array([_range(rows[:, column]) for column in checked]).reshape(-1, 2),
         checked=checked,
     )

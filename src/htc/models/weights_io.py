@@ -14,10 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from htc.errors import ModelError
+from htc.models.calibration import GROUP_EDGES_K
 from htc.models.card import check_card
 from htc.models.coupling import FORESTS, CouplingModel, Head, HeadKind
-from htc.models.extrapolation import Domain
-from htc.models.features import FEATURE_NAMES
+from htc.models.extrapolation import NEIGHBOURS, Domain
+from htc.models.features import FEATURE_NAMES, N_COMPOSITION_FEATURES, N_ELEMENTS
+from htc.models.features.elements import PROPERTIES
 from htc.models.forest import Forest
 
 __all__ = ["BUNDLED_MODEL", "load_model", "save_model"]
@@ -77,9 +79,7 @@ def _load(folder: Path) -> CouplingModel:
     try:
         tensors = load(blob)
         features = [str(name) for name in json.loads(bytes(tensors["feature_names"]).decode("utf-8"))]
-        heads: dict[HeadKind, Head] = {kind: _head(kind, tensors) for kind in _HEADS}
-        table = tensors["element_table"]
-    except (SafetensorError, KeyError, ValueError) as error:
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise ModelError(f"the weights are damaged: {error}", where=str(weights_path), hint=hint) from error
     if features != list(FEATURE_NAMES):
         raise ModelError(
@@ -87,6 +87,12 @@ def _load(folder: Path) -> CouplingModel:
             where=str(weights_path),
             hint="retrain it with `htc model train`, or use the HTC version it was made with",
         )
+    try:
+        heads: dict[HeadKind, Head] = {kind: _head(kind, tensors) for kind in _HEADS}
+        table = tensors["element_table"]
+        _expect("element_table", table, (N_ELEMENTS + 1, len(PROPERTIES)), finite=False)
+    except (KeyError, ValueError) as error:
+        raise ModelError(f"the weights are damaged: {error}", where=str(weights_path), hint=hint) from error
     model_id = f"{card['name']}-{card['version']}+{digest[:12]}"
     return CouplingModel(model_id=model_id, card=card, table=table, heads=heads)
 
@@ -99,14 +105,49 @@ def _head(kind: HeadKind, tensors: Mapping[str, NDArray[Any]]) -> Head:
     def part(prefix: str) -> dict[str, NDArray[Any]]:
         return {k.removeprefix(f"{prefix}/"): v for k, v in own.items() if k.startswith(f"{prefix}/")}
 
+    forests = {name: Forest.from_tensors(part(name)) for name in FORESTS}
+    n_features = len(FEATURE_NAMES) if kind == "structure" else N_COMPOSITION_FEATURES
+    # The spread forests also see the two predictions and Tc, the quantile forests the two spreads as well.
+    for name, more in zip(FORESTS, (0, 0, 3, 3, 5, 5), strict=True):
+        if forests[name].n_features != n_features + more:
+            raise ValueError(f"{kind}/{name} has {forests[name].n_features} features")
+    _expect("shifts", own["shifts"], (len(GROUP_EDGES_K) + 1, 2))
+    _expect("spread_scale", own["spread_scale"], (2,))
+    _expect("correlation", own["correlation"], (1,))
+    if not abs(own["correlation"][0]) <= 1.0:
+        raise ValueError("a correlation is beyond 1")
     return Head(
         kind=kind,
-        forests={name: Forest.from_tensors(part(name)) for name in FORESTS},
+        forests=forests,
         shifts=own["shifts"],
         spread_scale=own["spread_scale"],
         correlation=float(own["correlation"][0]),
-        domain=Domain(**{name: part("domain")[name] for name in _DOMAIN_FIELDS}),
+        domain=_domain(part("domain"), n_features),
     )
+
+
+def _domain(arrays: Mapping[str, NDArray[Any]], n_features: int) -> Domain:
+    domain = Domain(**{name: arrays[name] for name in _DOMAIN_FIELDS})
+    n_components, n_checked = domain.projection.shape[-1], len(domain.checked)
+    _expect("centre", domain.centre, (n_features,))
+    _expect("projection", domain.projection, (n_features, n_components))
+    _expect("points", domain.points, (max(len(domain.points), NEIGHBOURS), n_components))
+    _expect("levels", domain.levels, (3,))
+    _expect("element_count", domain.element_count, (N_ELEMENTS + 1,))
+    _expect("checked", domain.checked, (n_checked,))
+    if n_checked == 0:
+        return domain
+    _expect("bounds", domain.bounds, (n_checked, 2))
+    if not 0 <= domain.checked.min() <= domain.checked.max() < n_features:
+        raise ValueError("a checked feature is not there")
+    return domain
+
+
+def _expect(name: str, array: NDArray[Any], shape: tuple[int, ...], *, finite: bool = True) -> None:
+    if array.shape != shape:
+        raise ValueError(f"{name} has shape {array.shape}, not {shape}")
+    if finite and not np.isfinite(array).all():
+        raise ValueError(f"{name} holds numbers that are not finite")
 
 
 def save_model(
