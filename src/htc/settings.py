@@ -111,8 +111,14 @@ def get_settings() -> Settings:
     """The settings of this process, read once.
 
     Raises:
-        SettingsError: a variable or a line of the file has an unusable value.
+        SettingsError: a variable or a line of the file has an unusable value, or HTC_CONFIG names no file.
     """
+    if os.environ.get("HTC_CONFIG") and not config_file().is_file():
+        raise SettingsError(
+            "there is no such settings file",
+            where=f"HTC_CONFIG={config_file()}",
+            hint="unset HTC_CONFIG to use config.toml in HTC_HOME, if there is one",
+        )
     try:
         return Settings()
     except ValidationError as error:
@@ -123,5 +129,9 @@ def get_settings() -> Settings:
             where=f"HTC_{name.upper()} or {config_file()}",
             hint="see `htc settings` for what each setting means",
         ) from error
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"not valid TOML: {error}", where=str(config_file())) from error
+    except OSError as error:
+        raise SettingsError(
+            f"the settings file cannot be read: {error.strerror}", where=str(config_file())
+        ) from error

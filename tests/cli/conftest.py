@@ -1,0 +1,149 @@
+"""The command as a person runs it: through ``main``, in this process or in one of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+import htc
+from htc.cli.app import main
+from htc.settings import Settings, get_settings
+from htc.store import Database
+from htc.store.embedded import EmbeddedServer
+
+EXAMPLES = Path(htc.__file__).parent / "examples/structures"
+
+
+class Outcome(NamedTuple):
+    """What a person sees of a command."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
+    """``run("predict", "MgB2")`` -> its outcome, errors as ``main`` shows them."""
+
+    def command(*arguments: object) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["htc", *map(str, arguments)])
+        get_settings.cache_clear()
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as left:
+            main()
+        said = capsys.readouterr()
+        assert "Traceback" not in said.out + said.err
+        return Outcome(int(left.value.code or 0), said.out, " ".join(said.err.split()))
+
+    return command
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """``start(home, "predict", "MgB2")`` -> a process of its own, ended with the test."""
+    started: list[subprocess.Popen[str]] = []
+
+    def command(home: Path, *arguments: object) -> subprocess.Popen[str]:
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("HTC_")}
+        process = subprocess.Popen(
+            [sys.executable, "-c", "from htc.cli import main; main()", *map(str, arguments)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment | {"HTC_HOME": str(home), "COLUMNS": "200"},
+        )
+        started.append(process)
+        return process
+
+    yield command
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+@pytest.fixture(scope="session")
+def ready_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An HTC_HOME with a migrated, stopped database; copy it, do not use it."""
+    home = tmp_path_factory.mktemp("ready")
+    Database.open(Settings(home=home)).close()
+    return home
+
+
+@pytest.fixture
+def own_home(ready_home: Path, tmp_path: Path) -> Iterator[Path]:
+    """A copy of ``ready_home`` of this test's own."""
+    home = tmp_path / "home"
+    shutil.copytree(ready_home, home)
+    yield home
+    EmbeddedServer(home).stop(force=True)
+
+
+@pytest.fixture
+def tmpfs(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
+    """A maker of small file systems; mounting needs root."""
+    made: list[Path] = []
+
+    def mount(options: str) -> Path:
+        folder = tmp_path / f"mount-{len(made)}"
+        folder.mkdir()
+        command = ["mount", "-t", "tmpfs", "-o", options, "none", str(folder)]
+        if subprocess.run(command, capture_output=True, check=False).returncode != 0:
+            pytest.skip("mounting a tmpfs is not permitted here")
+        made.append(folder)
+        return folder
+
+    yield mount
+    for folder in made:
+        EmbeddedServer(folder).stop(force=True)
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@pytest.fixture(scope="session")
+def many_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of 300 different crystals: CsCl-type cells whose edge grows by 0.002 Å."""
+    folder = tmp_path_factory.mktemp("many")
+    for i in range(300):
+        edge = 3.0 + 0.002 * i
+        (folder / f"{i:03d}.vasp").write_text(
+            f"TiAl\n1.0\n{edge} 0 0\n0 {edge} 0\n0 0 {edge}\nTi Al\n1 1\nDirect\n0 0 0\n0.5 0.5 0.5\n"
+        )
+    return folder
+
+
+@pytest.fixture(scope="session")
+def example() -> Callable[[str], Path]:
+    """Path of a bundled structure."""
+    return lambda name: EXAMPLES / name
+
+
+@pytest.fixture
+def rows() -> Callable[[Database], dict[str, Any]]:
+    """Counts that must agree in a database where nothing is half written."""
+    import sqlalchemy as sa
+
+    def count(database: Database) -> dict[str, Any]:
+        with database.connect() as connection:
+
+            def one(query: str) -> int:
+                return int(connection.execute(sa.text(query)).scalar_one())
+
+            return {
+                "predictions": one("SELECT count(*) FROM htc_predictions"),
+                "hashes": one("SELECT count(DISTINCT input_hash) FROM htc_predictions"),
+                "bete_runs": one("SELECT count(*) FROM bete_runs"),
+                "without_their_run": one(
+                    "SELECT count(*) FROM htc_predictions p LEFT JOIN bete_runs b ON b.id = p.bete_run_id "
+                    "WHERE p.applicable AND p.structure_origin IS NOT NULL AND b.id IS NULL"
+                ),
+            }
+
+    return count
