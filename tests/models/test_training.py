@@ -185,3 +185,25 @@ def test_progress_is_told_to_the_end(labelled_file: Path) -> None:
     read_labelled(labelled_file, progress=lambda *step: said.append(step))
     assert said[-1][1] == said[-1][2] == 373
     assert [done for _, done, _ in said] == sorted(done for _, done, _ in said)
+
+
+def test_the_command_trains_without_what_is_held_back(
+    train_small: Callable[..., CouplingModel], labelled_file: Path, tmp_path: Path
+) -> None:
+    from typer.testing import CliRunner
+
+    from htc.cli.app import app
+
+    held = tmp_path / "held.txt"
+    held.write_text("TiN\nScAl  # by another name: AlSc\n")
+    arguments = ["--data", labelled_file, "--out", tmp_path / "model", "--exclude-formulas", held]
+    small = ["--trees", "10", "--seeds", "1", "--name", "by-hand", "--version", "2.1"]
+    done = CliRunner().invoke(app, ["model", "train", *map(str, arguments), *small])
+    assert done.exit_code == 0, done.output
+    model = load_model(tmp_path / "model")
+    assert model.name == "by-hand-2.1"
+    assert model.model_id in done.stderr
+    rows = model.card["metrics"]["structure"]["held_out_fold"]["rows"]
+    assert model.card["training_data"][0]["rows"] + rows == 370
+    assert model.card["method"]["parameters"]["n_estimators"] == 10
+    assert "λ MAE" in done.stdout

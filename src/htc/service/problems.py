@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 
 from htc import errors
 
-__all__ = ["Problem", "install", "problem_responses"]
+__all__ = ["RETRY_AFTER_S", "Problem", "install", "problem_responses"]
 
 _STATUS: tuple[tuple[type[errors.HTCError], HTTPStatus], ...] = (
     (errors.InputError, HTTPStatus.UNPROCESSABLE_ENTITY),
@@ -23,6 +23,7 @@ _STATUS: tuple[tuple[type[errors.HTCError], HTTPStatus], ...] = (
     (errors.MissingExtraError, HTTPStatus.NOT_IMPLEMENTED),
 )
 RETRY_AFTER_S = 5
+"""Seconds after which asking again may help where something needed was away."""
 MEDIA_TYPE = "application/problem+json"
 
 
@@ -92,8 +93,19 @@ async def _http_error(_: Request, error: Exception) -> JSONResponse:
     return answer
 
 
+async def _fault(_: Request, __: Exception) -> JSONResponse:
+    # The server logs the exception itself; what it says may hold what is nobody's business.
+    return _answer(
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        "internal",
+        "a fault of the program, not of the request",
+        hint="the log of the server says more",
+    )
+
+
 def install(app: FastAPI) -> None:
     """Answer every error of this application with a problem."""
     app.add_exception_handler(errors.HTCError, _htc_error)
     app.add_exception_handler(RequestValidationError, _bad_request)
     app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(Exception, _fault)

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Response
 
 from htc.service import predictions
 from htc.service.health import health_of
-from htc.service.problems import problem_responses
+from htc.service.problems import RETRY_AFTER_S, problem_responses
 from htc.service.schemas import Health, PredictionAnswer, PredictRequest
 from htc.service.state import ServiceState
 
@@ -23,6 +23,7 @@ def health(service: ServiceState, response: Response) -> Health:
     state = health_of(service)
     if state.status != "ok":
         response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
+        response.headers["Retry-After"] = str(RETRY_AFTER_S)
     return state
 
 
