@@ -67,3 +67,12 @@ def test_a_database_that_cannot_be_opened_is_said_at_once(start: Start, tmp_path
     assert process.returncode == ExitCode.DATABASE
     assert str(tmp_path / "home") in err
     assert "Traceback" not in err
+
+
+def test_a_model_that_cannot_be_loaded_is_said_at_once(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text(f"model = '{tmp_path / 'absent'}'\n")
+    process = start(tmp_path, "serve", "--port", free_port())
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == ExitCode.MODEL
+    assert str(tmp_path / "absent") in err
+    assert "Traceback" not in err

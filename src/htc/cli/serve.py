@@ -34,7 +34,9 @@ def serve(
 
     import uvicorn
 
+    from htc.models import load_model
     from htc.service import create_app
+    from htc.settings import get_settings
     from htc.store import Database
 
     with socket.socket() as probe:
@@ -45,7 +47,8 @@ def serve(
             raise InputError(
                 f"port {port} cannot be used: {error.strerror}", where="--port", hint="choose another one"
             ) from error
-    # Opened once before the server starts, so that what is wrong with it is said here and not in a log.
+    # Both are opened before the server starts, so that what is wrong with them is said here, not in a log.
+    load_model(get_settings().model)
     Database.open().close()
     err.print(f"HTC serves http://{HOST}:{port}/docs (Ctrl-C stops it)")
     uvicorn.run(create_app(), host=HOST, port=port, log_level="warning")
