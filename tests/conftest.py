@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
 _numbers = itertools.count()
 
+# Python's readline writes the size of a terminal that is not there into the environment of test workers.
+for _name in ("COLUMNS", "LINES"):
+    os.environ.pop(_name, None)
+
 
 @pytest.fixture(scope="session")
 def test_home(tmp_path_factory: pytest.TempPathFactory) -> Path:

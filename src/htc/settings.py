@@ -6,6 +6,7 @@ file is ``$HTC_CONFIG`` when set, else ``config.toml`` in ``HTC_HOME``.
 
 from __future__ import annotations
 
+import difflib
 import os
 import tomllib
 from functools import lru_cache
@@ -119,6 +120,15 @@ def get_settings() -> Settings:
             where=f"HTC_CONFIG={config_file()}",
             hint="unset HTC_CONFIG to use config.toml in HTC_HOME, if there is one",
         )
+    known = {f"HTC_{field.upper()}" for field in Settings.model_fields} | {"HTC_CONFIG"}
+    for name in sorted(os.environ):
+        if name.startswith("HTC_") and name not in known:
+            near = difflib.get_close_matches(name, sorted(known), 1)
+            raise SettingsError(
+                "no setting has this name",
+                where=name,
+                hint=f"did you mean {near[0]}?" if near else "`htc settings` lists them all",
+            )
     try:
         return Settings()
     except ValidationError as error:

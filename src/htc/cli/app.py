@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+from typing import Annotated
 
 import typer
 from rich.markup import escape
 
 from htc.cli import db, demo, model, predict, serve, settings, show, tc, top
-from htc.cli.console import err
+from htc.cli.console import err, out
 from htc.cli.exit_codes import ExitCode, exit_code
 from htc.errors import HTCError
+from htc.version import __version__
 
 __all__ = ["app", "main"]
 
@@ -43,8 +46,29 @@ def report(error: HTCError) -> None:
         err.print(f"  [dim]{escape(error.hint)}[/]", soft_wrap=True)
 
 
+def _terminated(*_: object) -> None:
+    sys.exit(ExitCode.TERMINATED)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        out.print(f"htc {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Predict, store and rank the critical temperatures of conventional superconductors."""
+
+
 def main() -> None:
     """Entry point of the ``htc`` command."""
+    # Like Ctrl-C: leaving through the context managers stops the database server that this process started.
+    signal.signal(signal.SIGTERM, _terminated)
     try:
         app()
     except HTCError as error:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from htc.cli.console import err, out
+from htc.cli.figures import check_figure_path
 
 if TYPE_CHECKING:
     from htc.examples import Example
@@ -47,6 +48,7 @@ def demo(
     from htc.settings import get_settings
     from htc.store import Database, freshness, top
 
+    check_figure_path(plot)
     started = time.perf_counter()
     settings = get_settings()
     with ExitStack() as stack:
@@ -63,12 +65,13 @@ def demo(
         shown = {_short(path): value for path, value in measured.items()}
         ranked = sorted(results, key=lambda r: _rank(r[0]), reverse=True)
         out.print(prediction_table([(_named(r), id_) for r, id_ in ranked], out.width, shown))
-        known = len(results) - batch.n_new
+        failed = sum(isinstance(r, Failure) for r, _ in results)
         out.print(
-            f"\nstored: {database.where} - {batch.n_new} new, {known} known before or unreadable; "
-            f"ranking by formula {freshness_in_words(freshness(database))}",
+            f"\nstored: {database.where} - {batch.n_new} new, {len(results) - batch.n_new - failed} known "
+            f"before, {failed} not readable; ranking by formula {freshness_in_words(freshness(database))}",
             soft_wrap=True,
         )
+        out.print(_deviation(results, measured), soft_wrap=True)
         best = top(database, 3).rows
         out.print(
             "highest in the store: " + ", ".join(f"{r.reduced_formula} {r.tc_predicted:.1f} K" for r in best)
@@ -103,6 +106,28 @@ def _predict(inputs: list[Example], predictor: Predictor, mu_star: float) -> Ite
             yield Failure(source, error.located(source))
 
 
+def _deviation(
+    results: list[tuple[Prediction | Failure, str | None]], measured: dict[str, float | None]
+) -> str:
+    """How far the model's crystals at ambient pressure are from their measured Tc, in a sentence."""
+    from htc.prediction import Failure
+
+    pairs = [
+        (r, known)
+        for r, _ in results
+        if not isinstance(r, Failure)
+        and r.model_id is not None
+        and r.pressure_gpa == 0.0
+        and (known := measured.get(r.source)) is not None
+    ]
+    mean = sum(abs((r.tc_predicted or 0.0) - known) for r, known in pairs) / max(len(pairs), 1)
+    inside = sum((r.tc_lower_95ci or 0.0) <= known <= (r.tc_upper_95ci or 0.0) for r, known in pairs)
+    return (
+        f"crystals at ambient pressure: {mean:.1f} K from the measured Tc on average, {inside} of "
+        f"{len(pairs)} measured values inside the interval"
+    )
+
+
 def _short(source: str) -> str:
     return Path(source).name
 
@@ -123,9 +148,9 @@ def _rank(result: Prediction | Failure) -> float:
 
 def _explain(seconds: float) -> None:
     out.print(
-        "\nThe intervals say what a first-principles calculation would give at this mu*; measured values "
-        "differ from such calculations by about 4 K on average, and what is marked (!) lies outside the "
-        "training data.",
+        "\nThe intervals say what a first-principles calculation would give at this mu*, not what a "
+        "laboratory measures, and the confidence says how near the training data a material lies. What is "
+        "marked (!) lies outside them.",
         soft_wrap=True,
     )
     out.print(f"done in {seconds:.1f} s. Next:")

@@ -23,6 +23,7 @@ class ExitCode(IntEnum):
     MODEL = 5
     NOT_FOUND = 6
     INTERRUPTED = 130
+    TERMINATED = 143
 
 
 _CODES: tuple[tuple[type[errors.HTCError], ExitCode], ...] = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -39,6 +40,15 @@ def _score_table(title: str, columns: dict[str, dict[str, Any]]) -> None:
     out.print(table)
 
 
+def _card_scores(card: Mapping[str, Any]) -> None:
+    columns = {
+        f"{kind}, {label}": scores[key]
+        for kind, scores in card["metrics"].items()
+        for key, label in (("held_out_fold", "held-out fold"), ("cross_validation", "cross-validation"))
+    }
+    _score_table("errors on materials not trained on (mu* 0.10)", columns)
+
+
 @app.command("info")
 def info(
     as_json: Annotated[bool, typer.Option("--json", help="Print the whole model card in JSON.")] = False,
@@ -60,11 +70,7 @@ def info(
         out.print(
             f"trained on {data['rows']} materials: {data['source']} ({data['licence']})", soft_wrap=True
         )
-    heads = card["metrics"]
-    _score_table(
-        "held-out fold (mu* 0.10)",
-        {f"from {kind}": scores["held_out_fold"] for kind, scores in heads.items()},
-    )
+    _card_scores(card)
     for head, lines in (("for", card["intended_use"]), ("limits", card["limits"])):
         out.print(f"[bold]{head}[/]")
         for line in lines:
@@ -114,11 +120,7 @@ def train(
     err.print(
         f"written: {target} ({model.model_id}); use it with HTC_MODEL={target}", soft_wrap=True, markup=False
     )
-    heads = model.card["metrics"]
-    _score_table(
-        "held-out fold (mu* 0.10)",
-        {f"from {kind}": scores["held_out_fold"] for kind, scores in heads.items()},
-    )
+    _card_scores(model.card)
 
 
 @app.command("evaluate")

@@ -10,6 +10,7 @@ import typer
 
 from htc.cli.console import err, out, print_json
 from htc.cli.exit_codes import ExitCode
+from htc.cli.figures import check_figure_path
 from htc.cli.progress import counter
 from htc.errors import HTCError
 
@@ -71,6 +72,7 @@ def predict(
     settings = get_settings()
     mu = settings.mu_star if mu_star is None else mu_star
     check_conditions(pressure, mu)
+    check_figure_path(plot)
     model = load_model(settings.model)
     results: list[tuple[Prediction | Failure, str | None]] = []
     n_new = 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from htc.errors import InputError
+from htc.errors import InputError, StorageError
 
 if TYPE_CHECKING:
     from htc.prediction import Prediction
@@ -22,20 +22,17 @@ def plot_predictions(
 
     Args:
         predictions: applicable ones; the highest 60 are drawn.
-        path: file to write, .png, .pdf or .svg.
+        path: file to write, see ``htc.cli.figures``.
         measured: measured Tc, K, by source.
 
     Raises:
-        InputError: nothing to draw, an unknown kind of file, or the file cannot be written.
+        InputError: nothing to draw.
+        StorageError: the file cannot be written.
     """
     from matplotlib.figure import Figure
 
     if not predictions:
         raise InputError("there is no Tc to draw", where=str(path))
-    if path.suffix.lower() not in {".png", ".pdf", ".svg"}:
-        raise InputError(
-            f"cannot draw into '{path.suffix}' files", where=str(path), hint=".png, .pdf or .svg"
-        )
     drawn = sorted(predictions, key=lambda p: p.tc_predicted or 0.0)[-_MOST:]
     figure = Figure(figsize=(7.0, 1.2 + 0.26 * len(drawn)), layout="constrained")
     axes = figure.add_subplot()
@@ -67,7 +64,7 @@ def plot_predictions(
     try:
         figure.savefig(path, dpi=160)
     except OSError as error:
-        raise InputError(f"the figure cannot be written: {error.strerror}", where=str(path)) from error
+        raise StorageError(f"the figure cannot be written: {error.strerror}", where=str(path)) from error
 
 
 def _name(prediction: Prediction) -> str:

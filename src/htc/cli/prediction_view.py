@@ -33,7 +33,15 @@ PREDICT_FIELDS = (
 )
 """Fields that every entry of ``htc predict --json`` has; see docs/schemas/predict.schema.json."""
 
-_MORE_FIELDS = ("family", "pressure_gpa", "structure_origin", "model_id", "extrapolation_reasons", "cautions")
+_MORE_FIELDS = (
+    "family",
+    "pressure_gpa",
+    "structure_origin",
+    "model_id",
+    "extrapolation_reasons",
+    "cautions",
+    "notes",
+)
 
 
 _FROM_WIDTH = {"confidence": 0, "p (GPa)": 96, "id": 106, "λ": 114, "ω_log (K)": 126, "from": 138}
@@ -55,7 +63,7 @@ def as_entry(result: Prediction | Failure, id_: str | None) -> dict[str, Any]:
 
 
 def _said(result: Prediction) -> str:
-    words = [*result.extrapolation_reasons, *result.cautions]
+    words = [*result.extrapolation_reasons, *result.cautions, *result.notes]
     return words[0] + (f" (+{len(words) - 1})" if len(words) > 1 else "") if words else ""
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from htc.cli.console import err, out, print_json
+from htc.cli.figures import check_figure_path
 from htc.errors import InputError
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def show(
 
     Example: `htc show 06dc4a52 --plot alpha2f.png`
     """
+    check_figure_path(plot)
     from htc.store import Database, get
 
     with Database.open() as database:

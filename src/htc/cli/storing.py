@@ -57,10 +57,11 @@ class StoredBatch:
 
     def finish(self) -> None:
         """Close the run and bring the ranking by formula up to date."""
-        from htc.store import finish_run, refresh_rankings
+        from htc.store import finish_run, freshness, refresh_rankings
 
         if self._run is None:
             return
         finish_run(self.database, self._run)
-        if self.n_new:
+        # Also when nothing was new: the run that stored the rows may have been killed before this line.
+        if freshness(self.database).newer_rows:
             refresh_rankings(self.database)

@@ -12,6 +12,7 @@ import typer
 
 from htc.cli.console import err, out, print_json
 from htc.cli.exit_codes import ExitCode, exit_code
+from htc.cli.figures import check_figure_path
 from htc.errors import HTCError, InputError, SpectrumError
 
 if TYPE_CHECKING:
@@ -151,6 +152,7 @@ def tc(
 
     Example: `htc tc MgB2.a2f --mu-star 0.16 --store MgB2`
     """
+    check_figure_path(plot)
     names = _formula_names(formula_set)
     sigmas = Sigmas(sigma_lambda, sigma_omega_log, sigma_mu_star)
     rows, errors = _compute(spectra, unit, negative, mu_star, names, sigmas)

@@ -38,7 +38,7 @@ def check_site_count(n: int, max_sites: int, source: str) -> None:
         raise StructureError(
             f"the cell has {n} sites, more than the limit of {max_sites}",
             where=source,
-            hint="give the primitive cell, or raise max_sites",
+            hint="give the primitive cell; the model knows cells of up to a dozen sites",
         )
 
 

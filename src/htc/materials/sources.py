@@ -133,7 +133,7 @@ class OptimadeSource:
         }
         url: str | None = f"{self.base_url}/v1/structures"
         rows: list[dict[str, Any]] = []
-        with httpx.Client(timeout=self.timeout_s, follow_redirects=True) as client:
+        with httpx.Client(timeout=self.timeout_s, follow_redirects=False) as client:
             for _ in range(self.max_pages):
                 if url is None:
                     break

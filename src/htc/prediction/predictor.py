@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
-from htc.errors import HTCError, InputError
+from htc.errors import HTCError, InputError, SourceUnavailableError
 from htc.materials.families import Family, recognise
 from htc.materials.inputs import InputItem
 from htc.materials.sources import FoundStructure, StructureSource
@@ -173,7 +173,7 @@ class Predictor:
         for source in self.sources:
             try:
                 found = source.find(composition.reduced_formula, pressure_gpa)
-            except HTCError as error:
+            except SourceUnavailableError as error:
                 notes.append(f"{source.name} could not be asked: {error}")
                 continue
             if found:

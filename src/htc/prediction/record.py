@@ -84,10 +84,16 @@ class Prediction:
         """What speaks against trusting the Tc although a number is given, one phrase each."""
         return tuple(self.provenance.get("cautions", ()))
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was assumed, dropped or could not be asked on the way here, one sentence each."""
+        return tuple(self.provenance.get("notes", ()))
+
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready fields without the structure and the spectrum."""
         out = {k: v for k, v in asdict(self).items() if k not in {"structure", "spectrum", "provenance"}}
         out["extrapolation_reasons"] = list(self.extrapolation_reasons)
         out["xi_parameter"] = self.xi_parameter
         out["cautions"] = list(self.cautions)
+        out["notes"] = list(self.notes)
         return out

@@ -45,7 +45,9 @@ def plot_spectra(spectra: Sequence[Spectrum], path: Path) -> None:
     """
     if path.suffix.lower() not in SUFFIXES:
         raise InputError(
-            f"cannot draw a {path.suffix or 'suffixless'} file", where=str(path), hint="use .png"
+            f"cannot draw a {path.suffix or 'suffixless'} file",
+            where=str(path),
+            hint=f"use {', '.join(sorted(SUFFIXES))}",
         )
     panels: dict[str, list[Spectrum]] = {}
     for spectrum in spectra:

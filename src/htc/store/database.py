@@ -144,6 +144,15 @@ class Database:
         with self._errors(), self.engine.begin() as connection:
             yield connection
 
+    def recover(self) -> None:
+        """Start the embedded server again if it died; nothing on a server of the user's.
+
+        Raises:
+            StoreError: it cannot be started.
+        """
+        if self._lease is not None:
+            self._lease.revive()
+
     def close(self) -> None:
         """Close all connections; the last user of the embedded server stops it."""
         self.engine.dispose()
@@ -170,7 +179,13 @@ class Database:
             known = self._lease.diagnosis() if self._lease else None
             if known is not None:
                 raise known from error
-            raise
+            if self._lease is None:
+                raise
+            raise DatabaseUnavailableError(
+                "the embedded database server stopped while it was in use",
+                where=self.where,
+                hint="what was stored before is safe; run the command again, it starts the server anew",
+            ) from error
 
     def _greet(self) -> None:
         with self.connect() as connection:

@@ -96,7 +96,8 @@ def top(database: Database, n: int = 20, min_tc: float | None = None, after: str
     # Order and NULLS LAST are the index's own, or it would not be used.
     query = (
         sa.select(*(t[name] for name in Ranked.__dataclass_fields__))
-        .where(t.tc_predicted.is_not(None))
+        # Rows of an earlier version may hold NaN, infinity or a negative Tc: kept, shown by id, not ranked.
+        .where(t.tc_predicted >= 0.0, t.tc_predicted < math.inf)
         .order_by(t.tc_predicted.desc().nulls_last(), t.id)
         .limit(n + 1)
     )

@@ -39,6 +39,10 @@ __all__ = [
 FloatArray = NDArray[np.float64]
 
 
+_LARGEST: Final = 1e9
+"""No argument has a meaning above this; far below it no power of one overflows."""
+
+
 class Status(IntEnum):
     """Why an element of a result is what it is."""
 
@@ -68,12 +72,12 @@ def _checked(name: str, value: ArrayLike, *, positive: bool) -> FloatArray:
         array = np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise InputError(f"{name} must be a number or an array of numbers", where=name) from error
-    bad = ~np.isfinite(array) | ((array <= 0.0) if positive else (array < 0.0))
+    bad = ~np.isfinite(array) | ((array <= 0.0) if positive else (array < 0.0)) | (array > _LARGEST)
     if bad.any():
         bound = "> 0" if positive else ">= 0"
         raise InputError(
-            f"{name} must be finite and {bound}; {int(bad.sum())} of {array.size} values are not, "
-            f"the first is {float(array[bad].flat[0])!r}",
+            f"{name} must be finite, {bound} and at most {_LARGEST:g}; {int(bad.sum())} of {array.size} "
+            f"values are not, the first is {float(array[bad].flat[0])!r}",
             where=name,
         )
     return array

@@ -15,7 +15,9 @@ from htc.theory.empirical import FORMULAS, Status, status
 
 __all__ = ["METHODS", "CriticalTemperature", "critical_temperature"]
 
-NO_COUPLING_REASON: Final[str] = "lambda is not positive: the spectrum has no pairing weight"
+NO_COUPLING_REASON: Final[str] = (
+    "lambda is not positive: the spectrum is empty, or its negative weight outweighs the rest"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -82,6 +82,14 @@ class Lease:
         said = process.read_from(log, self._log_start)
         return known_trouble(said, "using the database", self.server.data, log)
 
+    def revive(self) -> None:
+        """Start the server again if it died; its recovery brings back everything that was committed.
+
+        Raises:
+            StoreError: it cannot be started.
+        """
+        self.server.revive()
+
     def close(self) -> None:
         """Leave; the last user stops the server unless it is to be kept. Closing twice is harmless."""
         self._finalizer()
@@ -119,6 +127,11 @@ class EmbeddedServer:
                     os.close(users_fd)
                     raise DatabaseUnavailableError("cannot register as a user", where=str(self._users))
         return Lease(self, socket_dir, users_fd, log_start)
+
+    def revive(self) -> None:
+        """Start the server if it does not run. Same errors as :meth:`acquire`."""
+        with self._as_ours("starting the database"), exclusive(self._lifecycle, LIFECYCLE_TIMEOUT_S):
+            self._ensure_running()
 
     def keep(self) -> None:
         """Let the server stay after its last user, until :meth:`stop`."""
