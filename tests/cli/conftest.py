@@ -14,6 +14,7 @@ import pytest
 
 import htc
 from htc.cli.app import main
+from htc.cli.console import out
 from htc.settings import Settings, get_settings
 from htc.store import Database
 from htc.store.embedded import EmbeddedServer
@@ -35,6 +36,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 
     def command(*arguments: object) -> Outcome:
         monkeypatch.setattr(sys, "argv", ["htc", *map(str, arguments)])
+        monkeypatch.setattr(out, "width", 200)  # tables as wide as they like, whoever runs the tests
         get_settings.cache_clear()
         capsys.readouterr()
         with pytest.raises(SystemExit) as left:

@@ -14,6 +14,7 @@ import pytest
 
 from htc.errors import ModelError
 from htc.models import load_model
+from htc.models.calibration import N_GROUPS
 from htc.models.card import card_schema, check_card
 from htc.models.weights_io import CARD_FILE, WEIGHTS_FILE, save_model
 
@@ -130,11 +131,12 @@ def test_weights_of_a_model_with_other_features(folder: Path) -> None:
         ("structure/ln_lambda/root", np.array([10**6], np.int32)),
         ("structure/ln_lambda/edges", np.array([])),
         ("structure/shifts", np.zeros((2, 2))),
-        ("structure/shifts", np.full((3, 2), np.nan)),
+        ("structure/shifts", np.full((N_GROUPS, 2), np.nan)),
         ("structure/spread_scale", np.zeros(1)),
         ("structure/correlation", np.array([1.5])),
         ("composition/correlation", np.zeros(0)),
         ("composition/domain/points", np.zeros((4, 3), np.float32)),
+        ("composition/domain/scale", np.zeros(2)),
         ("composition/domain/levels", np.zeros(2)),
         ("composition/domain/element_count", np.zeros(5, np.int64)),
         ("structure/domain/checked", np.array([10**6])),
