@@ -95,7 +95,7 @@ def test_a_metal_has_a_complete_record(predict: Predict) -> None:
 def test_the_dictionary_has_every_field_but_the_heavy_ones(predict: Predict) -> None:
     (nb,) = predict("Nb")
     names = {field.name for field in fields(Prediction)} - {"structure", "spectrum", "provenance"}
-    assert set(nb.as_dict()) == names | {"xi_parameter", "cautions"}
+    assert set(nb.as_dict()) == names | {"xi_parameter", "cautions", "notes"}
 
 
 @pytest.mark.parametrize("formula", ["YBa2Cu3O7", "HgBa2CuO4", "LaFeAsO", "FeSe", "CeCoIn5", "NaCl"])
