@@ -18,6 +18,7 @@ from htc.errors import ModelError
 from htc.service import create_app
 from htc.settings import Settings
 from htc.store import Database
+from htc.store.database import embedded_url
 from htc.store.embedded import EmbeddedServer
 
 COLUMNS = {
@@ -206,10 +207,14 @@ def test_wrong_doors_are_problems_too(client: Client, method: str, path: str, st
 def test_the_database_goes_and_comes_back(
     serving: Callable[..., AbstractContextManager[Client]], tmp_path: Path
 ) -> None:
-    with serving(create_app(Settings(home=tmp_path))) as client:
+    # By its URL: a server of the user's, which the service cannot start again by itself.
+    server = EmbeddedServer(tmp_path)
+    lease = server.acquire()
+    url = embedded_url(lease).render_as_string(hide_password=False)
+    with serving(create_app(Settings(database_url=url))) as client:
         assert client.get("/api/htc/health").status_code == 200
-        server = EmbeddedServer(tmp_path)
-        assert server.stop(force=True)
+        lease.close()
+        server.stop(force=True)
 
         answer = client.get("/api/htc/health")
         assert answer.status_code == 503
