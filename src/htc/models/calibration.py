@@ -31,6 +31,9 @@ CALIBRATION_MU_STAR = 0.10
 COVERAGE = 0.95
 GROUP_EDGES_K = (1.0, 5.0)
 """Edges of predicted Tc (K, at ``CALIBRATION_MU_STAR``) between the groups calibrated apart."""
+N_BANDS = 3
+"""Bands of distance to the training data (near, between, far) that are calibrated apart."""
+N_GROUPS = (len(GROUP_EDGES_K) + 1) * N_BANDS
 
 MIN_GROUP = 39
 """Fewest materials whose ranks reach into both tails of the stated coverage."""
@@ -38,9 +41,14 @@ MIN_GROUP = 39
 _LOG_LAMBDA_RANGE = (np.log(1e-3), np.log(50.0))
 
 
-def group_of(tc_k: FloatArray) -> NDArray[np.int64]:
-    """Calibration group of a predicted Tc, shape as given."""
-    return np.digitize(tc_k, GROUP_EDGES_K).astype(np.int64)
+def group_of(tc_k: FloatArray, band: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Calibration group of materials, 0 to ``N_GROUPS - 1``.
+
+    Args:
+        tc_k: predicted Tc at ``CALIBRATION_MU_STAR``, K, shape ``(n,)``.
+        band: band of distance to the training data, 0 to ``N_BANDS - 1``, shape ``(n,)``.
+    """
+    return np.digitize(tc_k, GROUP_EDGES_K).astype(np.int64) * N_BANDS + band
 
 
 def effective_log_lambda(
@@ -70,16 +78,18 @@ def conformal_shifts(
         residual: ``ln(lambda_eff / lambda)`` of materials outside the training folds, shape ``(n,)``.
         low: their learned lower quantile, shape ``(n,)``.
         high: their learned upper quantile, shape ``(n,)``.
-        groups: calibration group of each, shape ``(n,)``; one of fewer than ``MIN_GROUP`` materials takes
-            the shifts of all materials together.
+        groups: calibration group of each, shape ``(n,)``. A group of fewer than ``MIN_GROUP`` materials takes
+            the shifts of its range of Tc, and of all materials where that is too small as well.
 
     Returns:
         Shape ``(n_groups, 2)``: added to ``low`` and to ``high``.
     """
     tail = 0.5 * (1.0 - COVERAGE)
-    shifts = np.zeros((len(GROUP_EDGES_K) + 1, 2))
+    shifts = np.zeros((N_GROUPS, 2))
     for group in range(len(shifts)):
         inside = groups == group
+        if inside.sum() < MIN_GROUP:
+            inside = groups // N_BANDS == group // N_BANDS
         if inside.sum() < MIN_GROUP:
             inside = np.ones_like(inside)
         n = int(inside.sum())

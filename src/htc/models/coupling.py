@@ -84,7 +84,8 @@ class Coupling:
         sample = allen_dynes_f1(
             self.lambda_ep * np.exp(s_lambda * z[0]), self.omega_log_k * np.exp(s_omega * across), mu_star
         )
-        return TcEstimate(float(tc), float(low), float(high), float(np.std(sample)))
+        # Ends next to lambda itself may come out on the wrong side of Tc by a rounding error.
+        return TcEstimate(float(tc), float(min(low, tc)), float(max(high, tc)), float(np.std(sample)))
 
 
 @lru_cache(maxsize=1)
@@ -127,11 +128,11 @@ class Head:
         log_spread = [self.forests[name].predict(wide) for name in ("spread_lambda", "spread_omega")]
         spread_lambda, spread_omega = np.exp(log_spread) * self.spread_scale[:, None]
         wider = np.column_stack([wide, *log_spread])
-        shift = self.shifts[group_of(np.asarray(allen_dynes_f1(lambda_ep, omega_log, CALIBRATION_MU_STAR)))]
-        low = np.minimum(self.forests["low"].predict(wider) + shift[:, 0], 0.0)
-        high = np.maximum(self.forests["high"].predict(wider) + shift[:, 1], 0.0)
         labels = [CHECKED_FEATURES[FEATURE_NAMES[column]] for column in self.domain.checked]
         near = self.domain.nearness(rows, numbers, labels)
+        shift = self.shifts[group_of(wide[:, -1], np.array([n.band for n in near]))]
+        low = np.minimum(self.forests["low"].predict(wider) + shift[:, 0], 0.0)
+        high = np.maximum(self.forests["high"].predict(wider) + shift[:, 1], 0.0)
         return [
             Coupling(
                 lambda_ep=float(lambda_ep[i]),

@@ -20,6 +20,8 @@ __all__ = ["Domain", "Nearness", "fit_domain"]
 FloatArray = NDArray[np.float64]
 
 N_COMPONENTS = 16
+_BOUND = 5.0
+_NEAR, _FAR = 0, 2
 NEIGHBOURS = 5
 MIN_ELEMENT_COUNT = 10
 """An element in fewer training materials than this is called new."""
@@ -35,6 +37,8 @@ class Nearness:
 
     distance: float
     """Mean distance to the nearest training materials, in units of the training materials' own median."""
+    band: int
+    """0 near, 1 between, 2 far; by the distance alone."""
     level: Literal["low", "medium", "high"]
     reasons: tuple[str, ...]
     """What about it the training data do not cover; empty if nothing."""
@@ -49,8 +53,10 @@ class Domain:
 
     centre: FloatArray
     """Median of each feature, shape ``(n_features,)``."""
+    scale: FloatArray
+    """What each feature is multiplied with, shape ``(n_features,)``; 0 for those that span no axis."""
     projection: FloatArray
-    """Whitening projection, shape ``(n_features, n_components)``."""
+    """Whitening projection of the scaled features, shape ``(n_features, n_components)``."""
     points: FloatArray
     """Training materials in the whitened space, shape ``(n_train, n_components)``."""
     levels: FloatArray
@@ -70,8 +76,12 @@ class Domain:
 
     def _whiten(self, rows: FloatArray) -> FloatArray:
         filled = np.where(np.isnan(rows), self.centre, rows)
-        whitened: FloatArray = (filled - self.centre) @ self.projection
+        whitened: FloatArray = _scaled(filled, self.centre, self.scale) @ self.projection
         return whitened
+
+    def band(self, distance: FloatArray) -> NDArray[np.int64]:
+        """Band of distances: 0 near, 1 between, 2 far."""
+        return np.digitize(distance, self.levels[1:], right=True).astype(np.int64)
 
     def nearness(
         self, rows: FloatArray, numbers: list[NDArray[np.int64]], labels: list[str]
@@ -86,9 +96,11 @@ class Domain:
         from pymatgen.core.periodic_table import Element
 
         distances = self._tree.query(self._whiten(rows), k=NEIGHBOURS)[0].mean(axis=1)
-        median, near, far = self.levels
+        median = self.levels[0]
         out: list[Nearness] = []
-        for row, atomic_numbers, distance in zip(rows, numbers, distances, strict=True):
+        for row, atomic_numbers, distance, band in zip(
+            rows, numbers, distances, self.band(distances), strict=True
+        ):
             reasons = []
             for z in atomic_numbers:
                 count = int(self.element_count[z])
@@ -104,22 +116,23 @@ class Domain:
                     side = "below" if row[column] < low else "above"
                     limit = low if row[column] < low else high
                     reasons.append(f"{label} {row[column]:.3g} is {side} the training range ({limit:.3g})")
-            if distance > far:
+            if band == _FAR:
                 reasons.append(
                     f"{distance / median:.1f} times as far from its neighbours as training materials are"
                 )
             level: Literal["low", "medium", "high"] = "medium"
             if reasons:
                 level = "low"
-            elif distance <= near:
+            elif band == _NEAR:
                 level = "high"
-            out.append(Nearness(float(distance / median), level, tuple(reasons)))
+            out.append(Nearness(float(distance / median), int(band), level, tuple(reasons)))
         return out
 
     def tensors(self) -> dict[str, NDArray[Any]]:
         """Arrays by name, as stored."""
         return {
             "centre": self.centre,
+            "scale": self.scale,
             "projection": self.projection,
             "points": self.points.astype(np.float32),
             "levels": self.levels,
@@ -127,6 +140,11 @@ class Domain:
             "bounds": self.bounds,
             "checked": self.checked,
         }
+
+
+def _scaled(filled: FloatArray, centre: FloatArray, scale: FloatArray) -> FloatArray:
+    """Standardised features, bounded: a resistivity of 1e15 must not outweigh all that else differs."""
+    return np.asarray(np.clip((filled - centre) * scale, -_BOUND, _BOUND))
 
 
 def _range(values: FloatArray) -> tuple[float, float]:
@@ -144,8 +162,8 @@ def fit_domain(
     described: NDArray[np.int64],
     checked: NDArray[np.int64],
     n_elements: int,
-) -> Domain:
-    """Describe where training materials lie.
+) -> tuple[Domain, FloatArray]:
+    """Describe where training materials lie, and how far each lies from those of other formulas.
 
     Distances are between whitened principal components of ``described`` features. The yardstick is the
     distance of each training material to its neighbours of *other* formulas, so that polymorphs
@@ -167,13 +185,13 @@ def fit_domain(
     # Half the 5-95 % range instead of the deviation: a few exotic cells must not squeeze all others.
     spread = 0.5 * np.subtract(*np.quantile(filled[:, described], [0.95, 0.05], axis=0))
     scale[described] = np.divide(1.0, spread, out=np.zeros_like(spread), where=spread > 1e-9)
-    standard = (filled - centre) * scale
+    standard = _scaled(filled, centre, scale)
     standard_mean = standard - standard.mean(axis=0)
     _, singular, axes = np.linalg.svd(standard_mean, full_matrices=False)
     whitening = np.sqrt(len(rows)) / singular[:N_COMPONENTS]
     # Full whitening would blow up the small components' noise; its square root keeps their order.
-    projection = scale[:, None] * axes[:N_COMPONENTS].T * np.sqrt(whitening)
-    points = ((filled - centre) @ projection).astype(np.float32).astype(np.float64)
+    projection = axes[:N_COMPONENTS].T * np.sqrt(whitening)
+    points = (standard @ projection).astype(np.float32).astype(np.float64)
 
     tree = cKDTree(points)
     distance, index = tree.query(points, k=min(len(points), 8 * NEIGHBOURS))
@@ -185,8 +203,9 @@ def fit_domain(
     element_count = np.zeros(n_elements + 1, dtype=np.int64)
     for atomic_numbers in numbers:
         element_count[np.unique(atomic_numbers)] += 1
-    return Domain(
+    domain = Domain(
         centre=centre,
+        scale=scale,
         projection=projection,
         points=points,
         levels=np.quantile(own, [0.5, *_LEVEL_QUANTILES]),
@@ -194,3 +213,4 @@ def fit_domain(
         bounds=np.array([_range(rows[:, column]) for column in checked]).reshape(-1, 2),
         checked=checked,
     )
+    return domain, own

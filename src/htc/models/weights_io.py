@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from htc.errors import ModelError
-from htc.models.calibration import GROUP_EDGES_K
+from htc.models.calibration import N_GROUPS
 from htc.models.card import check_card
 from htc.models.coupling import FORESTS, CouplingModel, Head, HeadKind
 from htc.models.extrapolation import NEIGHBOURS, Domain
@@ -30,7 +30,7 @@ BUNDLED_MODEL = "ambient-trees"
 CARD_FILE = "card.json"
 WEIGHTS_FILE = "model.safetensors"
 _HEADS: tuple[HeadKind, ...] = ("structure", "composition")
-_DOMAIN_FIELDS = ("centre", "projection", "points", "levels", "element_count", "bounds", "checked")
+_DOMAIN_FIELDS = ("centre", "scale", "projection", "points", "levels", "element_count", "bounds", "checked")
 
 
 def load_model(folder: Path | None = None) -> CouplingModel:
@@ -111,7 +111,7 @@ def _head(kind: HeadKind, tensors: Mapping[str, NDArray[Any]]) -> Head:
     for name, more in zip(FORESTS, (0, 0, 3, 3, 5, 5), strict=True):
         if forests[name].n_features != n_features + more:
             raise ValueError(f"{kind}/{name} has {forests[name].n_features} features")
-    _expect("shifts", own["shifts"], (len(GROUP_EDGES_K) + 1, 2))
+    _expect("shifts", own["shifts"], (N_GROUPS, 2))
     _expect("spread_scale", own["spread_scale"], (2,))
     _expect("correlation", own["correlation"], (1,))
     if not abs(own["correlation"][0]) <= 1.0:
@@ -130,6 +130,7 @@ def _domain(arrays: Mapping[str, NDArray[Any]], n_features: int) -> Domain:
     domain = Domain(**{name: arrays[name] for name in _DOMAIN_FIELDS})
     n_components, n_checked = domain.projection.shape[-1], len(domain.checked)
     _expect("centre", domain.centre, (n_features,))
+    _expect("scale", domain.scale, (n_features,))
     _expect("projection", domain.projection, (n_features, n_components))
     _expect("points", domain.points, (max(len(domain.points), NEIGHBOURS), n_components))
     _expect("levels", domain.levels, (3,))

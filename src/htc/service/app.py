@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from fastapi.middleware.trustedhost import TrustedHostMiddleware
 from starlette.concurrency import run_in_threadpool
 
 from htc.models import load_model
@@ -17,7 +18,9 @@ from htc.settings import Settings, get_settings
 from htc.store import Database
 from htc.version import __version__
 
-__all__ = ["create_app"]
+__all__ = ["LOOPBACK_HOSTS", "create_app"]
+
+LOOPBACK_HOSTS = ("127.0.0.1", "localhost")
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -46,6 +49,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         summary="Critical temperatures of conventional superconductors, predicted, stored and ranked.",
         lifespan=lifespan,
     )
+    # There are no keys yet: a page of another site must not reach this service through a name of its own.
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(LOOPBACK_HOSTS))
     problems.install(app)
     app.include_router(htc.router)
     return app

@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
+from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
 
 from htc import errors
@@ -61,11 +62,14 @@ def _answer(
     return JSONResponse(body.model_dump(), status_code=status, headers=headers, media_type=MEDIA_TYPE)
 
 
-async def _htc_error(_: Request, error: Exception) -> JSONResponse:
+async def _htc_error(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, errors.HTCError):  # registered for HTCError only
         raise error
     status = next((s for kind, s in _STATUS if isinstance(error, kind)), HTTPStatus.INTERNAL_SERVER_ERROR)
-    return _answer(status, error.code, error.what, where=error.where, hint=error.hint)
+    answer = _answer(status, error.code, error.what, where=error.where, hint=error.hint)
+    if isinstance(error, errors.DatabaseUnavailableError):
+        answer.background = BackgroundTask(request.app.state.service.recover)
+    return answer
 
 
 async def _bad_request(_: Request, error: Exception) -> JSONResponse:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
+from htc.errors import StoreError
 from htc.models import load_model
 from htc.prediction import Predictor
 from htc.prediction.sources import known_sources, with_store
@@ -17,6 +19,9 @@ from htc.store import Database, StoredStructures
 __all__ = ["Service", "ServiceState"]
 
 
+_log = logging.getLogger(__name__)
+
+
 @dataclass(slots=True)
 class Service:
     """Settings, database and ranking of a running service."""
@@ -24,6 +29,13 @@ class Service:
     settings: Settings
     database: Database
     rankings: RankingRefresher
+
+    def recover(self) -> None:
+        """Start the embedded database again if it died, so that the next request finds it."""
+        try:
+            self.database.recover()
+        except StoreError as error:
+            _log.warning("the database cannot be started again: %s", error)
 
     def predictor(self) -> Predictor:
         """A predictor over the shared model, which is loaded once per process.

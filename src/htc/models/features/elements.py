@@ -83,7 +83,7 @@ def _valence(group: int, is_f_element: bool) -> tuple[int, int, int]:
 def element_table() -> NDArray[np.float64]:
     """Property table of the elements, shape ``(N_ELEMENTS + 1, len(PROPERTIES))``; row Z, NaN = unknown.
 
-    Units are pymatgen's: u, Å, K, cm^3/mol, W/(m K), GPa, 1e-8 ohm m.
+    Units are pymatgen's: u, Å, K, cm^3/mol, W/(m K), GPa, ohm m.
     """
     import warnings
 

@@ -156,7 +156,8 @@ def fit_head(
         residual[name] / np.exp(errors_outside[spread])
         for name, spread in (("ln_lambda", "spread_lambda"), ("ln_omega", "spread_omega"))
     ]
-    groups = group_of(wide[:, -1])
+    domain, distance = _domain(rows, data)
+    groups = group_of(wide[:, -1], domain.band(distance))
     shifts = conformal_shifts(error_targets["low"][0], errors_outside["low"], errors_outside["high"], groups)
     low = np.minimum(errors_outside["low"] + shifts[groups, 0], 0.0)
     high = np.maximum(errors_outside["high"] + shifts[groups, 1], 0.0)
@@ -173,7 +174,7 @@ def fit_head(
         shifts=shifts,
         spread_scale=np.std(standard, axis=1),
         correlation=float(np.corrcoef(standard[0], standard[1])[0, 1]),
-        domain=_domain(rows, data),
+        domain=domain,
     )
     lambda_ep = np.exp(outside["ln_lambda"])
     return head, OutOfFold(
@@ -184,7 +185,7 @@ def fit_head(
     )
 
 
-def _domain(rows: FloatArray, data: LabelledMaterials) -> Domain:
+def _domain(rows: FloatArray, data: LabelledMaterials) -> tuple[Domain, FloatArray]:
     names = FEATURE_NAMES[: rows.shape[1]]
     checked = [i for i, name in enumerate(names) if name in CHECKED_FEATURES]
     described = [i for i, name in enumerate(names) if not name.startswith("fraction_")]

@@ -115,7 +115,8 @@ def train(
     heads: dict[HeadKind, Head] = {}
     metrics: dict[str, Any] = {}
     calibration: dict[str, Any] = {
-        "method": "conformalised quantile regression of the effective coupling, grouped by predicted Tc",
+        "method": "conformalised quantile regression of the effective coupling, grouped by predicted Tc and "
+        "by distance to the training data",
         "nominal_coverage": 0.95,
         "mu_star": CALIBRATION_MU_STAR,
         "group_edges_k": list(GROUP_EDGES_K),
@@ -166,6 +167,8 @@ def train(
         "limits": [
             "The interval is for what a first-principles calculation of the training data's kind would "
             "give at the stated mu*, not for experiment: such calculations miss measured Tc by about 4 K.",
+            "The kind of features and the size of the trees were chosen in earlier work that had seen the "
+            "scores on the held-out fold; the cross-validation figures are the more cautious ones.",
             "Not for unconventional superconductors (cuprates, iron-based, heavy fermions) or insulators.",
             "Nothing compressed was trained on: at pressure every answer is an extrapolation and is flagged.",
             "Materials with Tc above 10 K carry most of the error and are underestimated on average.",
