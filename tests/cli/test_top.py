@@ -160,7 +160,7 @@ def test_show_draws_the_spectrum(ids: list[str], tmp_path: Path) -> None:
     assert picture.read_bytes().startswith(b"\x89PNG")
     with pytest.raises(InputError, match="no spectrum"):
         htc("show", ids[0], "--plot", str(picture))
-    with pytest.raises(InputError, match="cannot draw a .xyz file"):
+    with pytest.raises(InputError, match=r"cannot draw a \.xyz file"):
         htc("show", ids[1], "--plot", str(tmp_path / "a.xyz"))
     with pytest.raises(StorageError, match="folder for the figure does not exist"):
         htc("show", ids[1], "--plot", str(tmp_path / "none" / "a.png"))

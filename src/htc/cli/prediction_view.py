@@ -63,7 +63,8 @@ def as_entry(result: Prediction | Failure, id_: str | None) -> dict[str, Any]:
 
 
 def _said(result: Prediction) -> str:
-    words = [*result.extrapolation_reasons, *result.cautions, *result.notes]
+    notes = () if result.spectrum is not None else result.notes
+    words = [*result.extrapolation_reasons, *result.cautions, *notes]
     return words[0] + (f" (+{len(words) - 1})" if len(words) > 1 else "") if words else ""
 
 
