@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Collection
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -137,7 +138,8 @@ def read_labelled(
         ) from error
     good = []
     skipped = []
-    with ProcessPoolExecutor(workers) as pool:
+    # Not by fork: a copy of a process with threads can hang, and Python 3.12 and later warn of it.
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         for i, result in enumerate(pool.map(_row, lines, chunksize=50), start=1):
             if isinstance(result, str):
                 skipped.append(f"line {i}: {result}")
