@@ -48,6 +48,15 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
     return command
 
 
+# A test run in the background of a shell hands down that Ctrl-C is ignored; a person's terminal does not.
+_MAIN = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from htc.cli import main
+main()
+"""
+
+
 @pytest.fixture
 def start() -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """``start(home, "predict", "MgB2")`` -> a process of its own, ended with the test."""
@@ -56,7 +65,7 @@ def start() -> Iterator[Callable[..., subprocess.Popen[str]]]:
     def command(home: Path, *arguments: object) -> subprocess.Popen[str]:
         environment = {k: v for k, v in os.environ.items() if not k.startswith("HTC_")}
         process = subprocess.Popen(
-            [sys.executable, "-c", "from htc.cli import main; main()", *map(str, arguments)],
+            [sys.executable, "-c", _MAIN, *map(str, arguments)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

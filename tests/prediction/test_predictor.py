@@ -135,18 +135,15 @@ def test_an_unknown_formula_gets_the_composition_model(predict: Predict) -> None
     assert unknown.confidence_level in {"low", "medium"}
 
 
-def test_not_knowing_the_crystal_widens_the_interval(predictor: Predictor, predict: Predict) -> None:
+def test_not_knowing_the_crystal_is_said_and_widens_the_intervals(predictor: Predictor) -> None:
     blind = Predictor(predictor.model)
-    formulas = ["Nb", "Pb", "V", "Ta", "Nb3Sn", "V3Si", "NbC", "NbN", "TiN", "MgB2", "Mo3Ge", "NbB2", "CaC6"]
-    unknown = list(blind.predict(iter_inputs(formulas), mu_star=0.1))
-    known = predict(*formulas)
-    assert all("composition" in r.prediction_method for r in unknown)
-
-    def widths(results: list[Any]) -> np.ndarray:
-        return np.array([np.log((1 + r.tc_upper_95ci) / (1 + r.tc_lower_95ci)) for r in results])
-
-    # Material by material either may be luckier; taken together the composition knows less.
-    assert widths(unknown).mean() > widths(known).mean()
+    (unknown,) = blind.predict(iter_inputs(["Nb3Sn"]), mu_star=0.1)
+    assert "composition" in unknown.prediction_method
+    assert unknown.structure_origin is None
+    # Material by material either may be luckier; over thousands the composition knows less.
+    card = predictor.model.card["metrics"]
+    for scored in ("held_out_fold", "cross_validation"):
+        assert card["composition"][scored]["width_95_mean_k"] > card["structure"][scored]["width_95_mean_k"]
 
 
 def test_fractions_in_a_formula_are_a_composition(predict: Predict) -> None:
