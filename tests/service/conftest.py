@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
@@ -22,8 +23,10 @@ def _serving(app: FastAPI) -> Iterator[httpx.Client]:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="on", ws="none"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        # Connections made before it is up wait in the listening socket.
         thread.start()
+        # A test may change the database that the application opens as it starts: wait until it has.
+        while thread.is_alive() and not server.started:
+            time.sleep(0.01)
         try:
             with httpx.Client(
                 base_url=f"http://127.0.0.1:{listening.getsockname()[1]}", timeout=60, trust_env=False
