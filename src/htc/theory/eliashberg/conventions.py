@@ -1,0 +1,226 @@
+"""What each code means by mu* and by its cutoff, as data.
+
+The same alpha2F and the same mu* give critical temperatures that differ by a factor of three between codes, for
+mu* is defined at a cutoff and every code has its own. A `Convention` is a row of the table below; the solver
+knows none of their names.
+
+| name | phonon sum up to | Coulomb sum up to | mu* is meant at | Z sum |
+|---|---|---|---|---|
+| ``asis`` | 10 omega_max | same | that cutoff, as given | infinite |
+| ``epw`` | wscut, here 10 omega_max unless given | same | that cutoff, as given | ends at the cutoff |
+| ``ebmb`` | 15 omega_2 | same | omega_2, rescaled to the cutoff | infinite |
+| ``elk`` | 20 omega_2 | 2 omega_2 | the Coulomb cutoff, as given | infinite |
+| ``isome`` | 7000 meV | same | omega_max, rescaled to the cutoff | infinite |
+
+omega_max is the highest frequency at which alpha2F is positive, so that zeros written behind it change nothing.
+Rescaling follows Morel and Anderson: ``1/mu*(w2) = 1/mu*(w1) - ln(w2/w1)`` (doi:10.1103/PhysRev.125.1263).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final, Literal
+
+import numpy as np
+
+from htc.errors import InputError, SpectrumError
+from htc.spectra import Spectrum
+
+__all__ = ["CONVENTIONS", "Convention", "Cutoffs", "Edge", "get_convention", "highest_phonon", "resolve"]
+
+Edge = Literal["step", "smooth"]
+"""How the Matsubara sum ends: at the last frequency below the cutoff, as peers do, so that Tc steps when
+their number changes; or with weights that fall smoothly to zero about the cutoff, so that nothing steps."""
+
+Scale = Literal["omega_max", "omega_2", "mev"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Convention:
+    """The meaning of mu* and of the cutoffs in one code."""
+
+    name: str
+    title: str
+    phonon_cutoff: tuple[float, Scale]
+    coulomb_cutoff: tuple[float, Scale]
+    mu_star_at: Scale | None
+    """Energy at which mu* is defined, rescaled from there to the Coulomb cutoff; None: as given, at the cutoff."""
+    rescaled_to_last: bool = False
+    """Rescale to the first frequency left out at that temperature instead of to the nominal cutoff."""
+    infinite_z: bool = True
+    """Whether the sum in Z goes on beyond the phonon cutoff, where its terms cancel to a finite rest."""
+    source: str = ""
+
+
+CONVENTIONS: Final[Mapping[str, Convention]] = MappingProxyType(
+    {
+        convention.name: convention
+        for convention in (
+            Convention(
+                name="asis",
+                title="mu* as given at 10 omega_max",
+                phonon_cutoff=(10.0, "omega_max"),
+                coulomb_cutoff=(10.0, "omega_max"),
+                mu_star_at=None,
+                source="Allen and Dynes, doi:10.1103/PhysRevB.12.905",
+            ),
+            Convention(
+                name="epw",
+                title="EPW: mu* as given at wscut, Z truncated there",
+                phonon_cutoff=(10.0, "omega_max"),
+                coulomb_cutoff=(10.0, "omega_max"),
+                mu_star_at=None,
+                infinite_z=False,
+                source="Lee et al., doi:10.1038/s41524-023-01107-3",
+            ),
+            Convention(
+                name="ebmb",
+                title="ebmb: mu* at omega_2, rescaled to 15 omega_2",
+                phonon_cutoff=(15.0, "omega_2"),
+                coulomb_cutoff=(15.0, "omega_2"),
+                mu_star_at="omega_2",
+                rescaled_to_last=True,
+                source="Berges, doi:10.5281/zenodo.13341224",
+            ),
+            Convention(
+                name="elk",
+                title="Elk: mu* as given at 2 omega_2, phonons to 20 omega_2",
+                phonon_cutoff=(20.0, "omega_2"),
+                coulomb_cutoff=(2.0, "omega_2"),
+                mu_star_at=None,
+                source="elk.sourceforge.io, subroutine eliashberg",
+            ),
+            Convention(
+                name="isome",
+                title="IsoME: mu* of Allen and Dynes at omega_max, rescaled to 7 eV",
+                phonon_cutoff=(7000.0, "mev"),
+                coulomb_cutoff=(7000.0, "mev"),
+                mu_star_at="omega_max",
+                source="Kogler et al., doi:10.1016/j.cpc.2025.109720",
+            ),
+        )
+    }
+)
+"""Conventions by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cutoffs:
+    """A convention made numbers for one spectrum and one mu*."""
+
+    phonon_mev: float
+    coulomb_mev: float
+    mu_star: float
+    """As given."""
+    mu_star_at_mev: float | None
+    """Where the given mu* is defined; None: at the Coulomb cutoff."""
+    rescaled_to_last: bool
+    infinite_z: bool
+    edge: Edge
+
+    @property
+    def mu_star_at_cutoff(self) -> float:
+        """mu* at the nominal Coulomb cutoff."""
+        return self.mu_star_at(self.coulomb_mev)
+
+    def mu_star_at(self, energy_mev: float) -> float:
+        """mu* rescaled to another cutoff; infinite where the rescaling has a pole on the way."""
+        if self.mu_star_at_mev is None or self.mu_star == 0.0:
+            return self.mu_star
+        inverse = 1.0 / self.mu_star - np.log(energy_mev / self.mu_star_at_mev)
+        return float(1.0 / inverse) if inverse > 0.0 else float("inf")
+
+
+def get_convention(name: str | Convention) -> Convention:
+    """The convention of that name.
+
+    Raises:
+        InputError: there is none.
+    """
+    if isinstance(name, Convention):
+        return name
+    if name not in CONVENTIONS:
+        raise InputError(
+            f"no convention is called {name!r}",
+            where="convention",
+            hint="there are: " + ", ".join(CONVENTIONS),
+        )
+    return CONVENTIONS[name]
+
+
+def resolve(
+    convention: str | Convention,
+    spectrum: Spectrum,
+    mu_star: float,
+    *,
+    cutoff_mev: float | None = None,
+    edge: Edge = "step",
+) -> Cutoffs:
+    """Cutoffs in meV and mu* of a spectrum under a convention.
+
+    Args:
+        convention: a key of `CONVENTIONS`, or one of your own.
+        spectrum: alpha2F.
+        mu_star: Coulomb pseudopotential, >= 0, at the energy the convention defines it at.
+        cutoff_mev: replaces the phonon cutoff, EPW's ``wscut``; the Coulomb cutoff moves in proportion.
+        edge: how the sum ends.
+
+    Raises:
+        InputError: an argument is not usable, or mu* has no rescaled value at the cutoff.
+        SpectrumError: the convention needs omega_2 and the spectrum has none.
+    """
+    row = get_convention(convention)
+    if not (np.isfinite(mu_star) and 0.0 <= mu_star):
+        raise InputError(f"mu_star must be finite and >= 0, not {mu_star!r}", where="mu_star")
+    if edge not in ("step", "smooth"):
+        raise InputError(f"edge must be 'step' or 'smooth', not {edge!r}", where="edge")
+    phonon = _energy(row.phonon_cutoff, spectrum)
+    coulomb = _energy(row.coulomb_cutoff, spectrum)
+    if cutoff_mev is not None:
+        if not (np.isfinite(cutoff_mev) and cutoff_mev > highest_phonon(spectrum)):
+            raise InputError(
+                f"a cutoff of {cutoff_mev!r} meV must be finite and above the highest phonon frequency, "
+                f"{highest_phonon(spectrum):g} meV",
+                where="cutoff_mev",
+            )
+        phonon, coulomb = cutoff_mev, cutoff_mev * coulomb / phonon
+    at = None if row.mu_star_at is None else _energy((1.0, row.mu_star_at), spectrum)
+    cutoffs = Cutoffs(phonon, coulomb, float(mu_star), at, row.rescaled_to_last, row.infinite_z, edge)
+    if not np.isfinite(cutoffs.mu_star_at_cutoff):
+        raise InputError(
+            f"mu* = {mu_star:g} at {at:g} meV grows without bound when rescaled to the cutoff of the convention "
+            f"{row.name!r}, {coulomb:g} meV",
+            where="mu_star",
+            hint=f"this convention needs mu* below {1.0 / np.log(coulomb / (at or coulomb)):.3f}",
+        )
+    return cutoffs
+
+
+def _energy(rule: tuple[float, Scale], spectrum: Spectrum) -> float:
+    factor, scale = rule
+    if scale == "mev":
+        return factor
+    if scale == "omega_max":
+        return factor * highest_phonon(spectrum)
+    omega_2 = spectrum.omega_2_mev
+    if not np.isfinite(omega_2):
+        raise SpectrumError(
+            "negative weight leaves omega_2, from which the convention takes its cutoff, without a real value",
+            where=spectrum.label or None,
+            hint="clip the negative weight, or use a convention that goes by omega_max",
+        )
+    return factor * omega_2
+
+
+def highest_phonon(spectrum: Spectrum) -> float:
+    """omega_max, meV: the highest frequency with alpha2F > 0.
+
+    Raises:
+        SpectrumError: there is none.
+    """
+    positive = np.flatnonzero(spectrum.alpha2f > 0.0)
+    if not positive.size:
+        raise SpectrumError("alpha2F is nowhere positive", where=spectrum.label or None)
+    return float(spectrum.omega_mev[positive[-1]])

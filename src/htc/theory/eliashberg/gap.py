@@ -1,0 +1,226 @@
+"""The gap equations on the Matsubara axis, for one band or several.
+
+    Z_i(n) omega_n = omega_n + pi T sum_j sum_m lambda_ij(n - m) omega_m / R_j(m)
+    Z_i(n) Delta_i(n) = pi T sum_j sum_m [lambda_ij(n - m) - mu*_ij] Delta_j(m) / R_j(m),   R = sqrt(omega^2 + Delta^2)
+
+(Carbotte, doi:10.1103/RevModPhys.62.1027.) Z is eliminated and Delta found by Newton's method on the few nodes of a
+`MatsubaraGrid`. There the two sums meet as ``lambda(n - m) (omega_n Delta_m - Delta_n omega_m)``, which vanishes at
+m = n: the narrow peak of a soft phonon need not be resolved for its pairing and its renormalisation to cancel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from htc.errors import ConvergenceError
+from htc.theory.eliashberg.conventions import Cutoffs
+from htc.theory.eliashberg.coupling import Coupling
+from htc.theory.eliashberg.kernel import frequencies_below, grid_at, tail
+from htc.theory.eliashberg.matsubara import MatsubaraGrid
+
+__all__ = ["GapSolution", "Interaction", "solve_gap"]
+
+FloatArray = NDArray[np.float64]
+
+TOLERANCE: Final[float] = 1e-11
+"""Residual of the gap equation, in units of the largest gap."""
+
+MAX_STEPS: Final[int] = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Interaction:
+    """What pairs the electrons of one band or several: coupling and repulsion between each two of them."""
+
+    couplings: tuple[tuple[Coupling, ...], ...]
+    """lambda_ij, the pull of band j on band i."""
+    mu_star: FloatArray
+    """mu*_ij relative to its largest element, shape ``(b, b)``; ``[[1.]]`` for one band."""
+    cutoffs: Cutoffs
+    """Energies in meV, and mu* of the largest element."""
+
+    @classmethod
+    def of_one_band(cls, coupling: Coupling, cutoffs: Cutoffs) -> Interaction:
+        """The isotropic case."""
+        return cls(((coupling,),), np.ones((1, 1)), cutoffs)
+
+    @property
+    def bands(self) -> int:
+        """Number of bands."""
+        return len(self.couplings)
+
+    def mu_star_at(self, kt_mev: float) -> FloatArray:
+        """mu*_ij as it stands in the sums at this temperature, shape ``(b, b)``."""
+        cutoffs = self.cutoffs
+        mu = cutoffs.mu_star_at_cutoff
+        if cutoffs.rescaled_to_last and cutoffs.edge == "step":
+            count = frequencies_below(cutoffs.coulomb_mev, kt_mev)
+            mu = cutoffs.mu_star_at((2 * count + 1) * np.pi * kt_mev)
+        return mu * self.mu_star
+
+
+@dataclass(frozen=True, slots=True)
+class GapSolution:
+    """Delta and Z on the Matsubara axis at one temperature."""
+
+    kt_mev: float
+    interaction: Interaction
+    grid: MatsubaraGrid
+    omega_mev: FloatArray
+    """omega_n at the nodes of the grid, meV, shape ``(p,)``."""
+    delta_mev: FloatArray
+    """Delta_i(i omega_n), meV, shape ``(b, p)``; all zero in the normal state."""
+    z: FloatArray
+    """Z_i(i omega_n), shape ``(b, p)``."""
+    residual: float
+    """Largest violation of the gap equation over the largest gap."""
+    steps: int
+    """Newton steps."""
+
+    @property
+    def superconducting(self) -> bool:
+        """Whether there is a gap."""
+        return bool(np.any(self.delta_mev))
+
+    def at(self, index: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Delta and Z at further Matsubara frequencies n, by their own equations; shapes ``(b, n)``.
+
+        Args:
+            index: n >= 0, shape ``(n,)``; need not be nodes of the grid.
+        """
+        grid, kt = self.grid, self.kt_mev
+        spacing = 2.0 * np.pi * kt
+        n = np.asarray(index, dtype=np.float64)
+        omega = spacing * (n + 0.5)
+        below, above = np.abs(n[:, None] - grid.index), n[:, None] + grid.index + 1.0
+        root = np.sqrt(self.omega_mev**2 + self.delta_mev**2)
+        pairs, turns = self.delta_mev / root, self.omega_mev / root
+        cutoffs, mu = self.interaction.cutoffs, self.interaction.mu_star_at(kt)
+        weights = grid.full if cutoffs.infinite_z else grid.phonon
+        inside = n < grid.end
+        phi, z = np.zeros((self.interaction.bands, n.size)), np.ones((self.interaction.bands, n.size))
+        for i, row in enumerate(self.interaction.couplings):
+            for j, coupling in enumerate(row):
+                minus, plus = coupling(spacing * below), coupling(spacing * above)
+                phi[i] += np.pi * kt * ((minus + plus) @ (grid.phonon * pairs[j]))
+                phi[i] -= 2.0 * np.pi * kt * mu[i, j] * float(grid.coulomb @ pairs[j])
+                z[i] += np.pi * kt / omega * ((minus - plus) @ (weights * turns[j]))
+                if cutoffs.infinite_z:
+                    rest = np.where(inside, n, grid.end - 1.0)
+                    z[i] += np.pi * kt / omega * tail(coupling, grid.end, rest, kt)[0]
+        return phi / z, z
+
+
+def solve_gap(
+    interaction: Interaction, kt_mev: float, start_mev: FloatArray | GapSolution, *, normal: bool = False
+) -> GapSolution:
+    """Solve the gap equations at one temperature.
+
+    Args:
+        interaction: coupling, repulsion and cutoffs.
+        kt_mev: k T, meV, > 0.
+        start_mev: gaps to start from, meV, shape ``(b,)``, better too large than too small: zero solves the
+            equations at every temperature. Or a solution at a temperature nearby.
+        normal: return Z of the normal state, with Delta = 0.
+
+    Raises:
+        ConvergenceError: Newton's method did not settle.
+    """
+    grid = grid_at(interaction.cutoffs, kt_mev)
+    omega = (2.0 * grid.index + 1.0) * np.pi * kt_mev
+    equations = _Equations(interaction, grid, omega, kt_mev)
+    if normal:
+        delta = np.zeros((interaction.bands, grid.size))
+        return GapSolution(kt_mev, interaction, grid, omega, delta, equations.z(delta), 0.0, 0)
+    if isinstance(start_mev, GapSolution):
+        delta = np.stack([np.interp(omega, start_mev.omega_mev, row) for row in start_mev.delta_mev])
+    else:
+        delta = equations.profile(np.asarray(start_mev, dtype=np.float64))
+    return equations.solve(delta)
+
+
+class _Equations:
+    """The equations at one temperature, their matrices set up once."""
+
+    def __init__(
+        self, interaction: Interaction, grid: MatsubaraGrid, omega: FloatArray, kt_mev: float
+    ) -> None:
+        self.interaction, self.grid, self.omega, self.kt = interaction, grid, omega, kt_mev
+        self.infinite_z = interaction.cutoffs.infinite_z
+        bands, size = interaction.bands, grid.size
+        self.pairing = np.empty((bands, size, bands, size))
+        self.turning = np.empty((bands, size, bands, size))
+        self.rest = np.ones((bands, size))
+        mu = interaction.mu_star_at(kt_mev)
+        scale = np.pi * kt_mev
+        weights = grid.full if self.infinite_z else grid.phonon
+        for i, row in enumerate(interaction.couplings):
+            for j, coupling in enumerate(row):
+                lam = coupling(2.0 * scale * grid.distance)
+                minus, plus = lam[grid.minus], lam[grid.plus]
+                block = scale * (minus + plus) * grid.phonon
+                block -= (2.0 * scale * mu[i, j]) * grid.coulomb
+                self.pairing[i, :, j] = block
+                self.turning[i, :, j] = scale * (minus - plus) * weights / omega[:, None]
+                if self.infinite_z:
+                    self.rest[i] += scale / omega * tail(coupling, grid.end, grid.index, kt_mev)[0]
+        self.pairing = self.pairing.reshape(bands * size, bands * size)
+        self.turning = self.turning.reshape(bands * size, bands * size)
+        self.frequencies = np.tile(omega, bands)
+
+    def profile(self, start_mev: FloatArray) -> FloatArray:
+        """Gaps that fall off at the phonons' frequencies, shape ``(b, p)``."""
+        rows = []
+        for i, row in enumerate(self.interaction.couplings):
+            strength = sum(c.lambda_ep for c in row)
+            second = sum(float(c.weight @ c.omega_mev**2) for c in row)
+            width = max(second / strength, 0.0) if strength > 0.0 else 0.0
+            rows.append(start_mev[i] / (1.0 + self.omega**2 / width) if width > 0.0 else 0.0 * self.omega)
+        return np.stack(rows)
+
+    def z(self, delta: FloatArray) -> FloatArray:
+        """Z of a gap, shape ``(b, p)``."""
+        flat = delta.ravel()
+        turns = self.frequencies / np.sqrt(self.frequencies**2 + flat**2)
+        return (self.turning @ turns).reshape(delta.shape) + self.rest
+
+    def solve(self, delta: FloatArray) -> GapSolution:
+        """Newton's method; a step that would turn the gap's sign at low frequency is cut."""
+        x, omega, shape = delta.ravel().copy(), self.frequencies, delta.shape
+        residual, scale, steps = np.inf, 0.0, 0
+        for steps in range(1, MAX_STEPS + 1):
+            root = np.sqrt(omega * omega + x * x)
+            z = self.turning @ (omega / root) + self.rest.ravel()
+            error = self.pairing @ (x / root) - z * x
+            scale = float(np.abs(x).max())
+            if scale < 1e-9 * self.kt:
+                x[:] = 0.0
+                residual = 0.0
+                break
+            residual = float(np.abs(error).max()) / scale
+            if residual < TOLERANCE:
+                break
+            cube = root**-3.0
+            jacobian = self.pairing * (omega * omega * cube)
+            jacobian += (x[:, None] * self.turning) * (omega * x * cube)
+            jacobian.flat[:: x.size + 1] -= z
+            step = np.linalg.solve(jacobian, -error)
+            # Towards zero go by halves at most: the trivial solution attracts Newton's method as well.
+            overlap = float(step @ x) / float(x @ x)
+            x += step * (min(1.0, -0.5 / overlap) if overlap < -0.5 else min(1.0, 1.0 / max(overlap, 1.0)))
+        else:
+            raise ConvergenceError(
+                f"the gap equations at {self.kt:g} meV of k T did not converge in {MAX_STEPS} steps: the "
+                f"residual is {residual:.1e}"
+            )
+        if x[0] < 0.0:
+            x = -x
+        found = x.reshape(shape)
+        return GapSolution(
+            self.kt, self.interaction, self.grid, self.omega, found, self.z(found), residual, steps
+        )
