@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
@@ -11,13 +11,14 @@ import numpy as np
 
 from htc.errors import InputError, SpectrumError
 from htc.spectra import Flag, Spectrum, check
+from htc.theory.eliashberg.conventions import Edge, get_convention
+from htc.theory.eliashberg.transition import NO_COUPLING_REASON, transition
 from htc.theory.empirical import FORMULAS, Status, status
 
 __all__ = ["METHODS", "CriticalTemperature", "critical_temperature"]
 
-NO_COUPLING_REASON: Final[str] = (
-    "lambda is not positive: the spectrum is empty, or its negative weight outweighs the rest"
-)
+ELIASHBERG: Final[str] = "eliashberg"
+"""Name of the method that solves the Eliashberg equations."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,10 +42,26 @@ class CriticalTemperature:
     """Why Tc is zero; None where it is not."""
     flags: tuple[Flag, ...]
     """What `htc.spectra.check` says of the spectrum."""
+    convention: str | None = None
+    """What mu* means and where the sums end, a key of `htc.theory.eliashberg.CONVENTIONS`; None: a formula's."""
+    omega_c_mev: float | None = None
+    """Cutoff of the Matsubara sum, meV; None for a formula."""
+    converged: bool = True
+    """Whether the solver settled; always true for a formula."""
+    cutoff_sensitivity: float | None = None
+    """d ln Tc / d ln cutoff within the convention; None for a formula or where Tc is zero."""
+    warnings: tuple[Flag, ...] = ()
+    """What to know about this Tc beyond the flags of its spectrum."""
 
 
 def critical_temperature(
-    spectrum: Spectrum, mu_star: float = 0.10, method: str = "allen_dynes"
+    spectrum: Spectrum,
+    mu_star: float = 0.10,
+    method: str = "allen_dynes",
+    convention: str | None = None,
+    *,
+    cutoff_mev: float | None = None,
+    edge: Edge = "step",
 ) -> CriticalTemperature:
     """Tc of an isotropic spectrum.
 
@@ -52,14 +69,21 @@ def critical_temperature(
         spectrum: alpha2F.
         mu_star: Coulomb pseudopotential, >= 0, in the convention of the method: that of McMillan and of
             Allen and Dynes for the closed formulas.
-        method: a key of `METHODS`; the closed formulas carry their names in `htc.theory.empirical.FORMULAS`.
+        method: a key of `METHODS`; the closed formulas carry their names in `htc.theory.empirical.FORMULAS`,
+            ``eliashberg`` solves the isotropic Eliashberg equations.
+        convention: for ``eliashberg``, what mu* means, a key of `htc.theory.eliashberg.CONVENTIONS`; ``asis``
+            when not given. Formulas have none.
+        cutoff_mev: for ``eliashberg``, a cutoff of the Matsubara sum instead of the convention's, meV.
+        edge: for ``eliashberg``, how the sum ends, see `htc.theory.eliashberg.transition`.
 
     Returns:
         Tc with the moments it was computed from. Tc is 0 with a reason where the method has no solution.
 
     Raises:
-        InputError: the method is unknown, or mu_star is negative or not finite.
+        InputError: the method or the convention is unknown, mu_star is negative or not finite, or an argument
+            does not belong to the method.
         SpectrumError: negative weight leaves the spectrum without the moments that the method needs.
+        ConvergenceError: the search for Tc did not settle.
     """
     if method not in METHODS:
         raise InputError(
@@ -67,7 +91,15 @@ def critical_temperature(
         )
     if not (np.isfinite(mu_star) and mu_star >= 0.0):
         raise InputError(f"mu_star must be finite and >= 0, not {mu_star!r}", where="mu_star")
-    return METHODS[method](spectrum, float(mu_star), method)
+    if method == ELIASHBERG:
+        return _by_eliashberg(spectrum, float(mu_star), convention or "asis", cutoff_mev, edge)
+    if convention is not None or cutoff_mev is not None:
+        raise InputError(
+            f"the formula {method!r} has neither a convention nor a cutoff",
+            where="convention" if convention is not None else "cutoff_mev",
+            hint="they belong to method='eliashberg'",
+        )
+    return _by_formula(spectrum, float(mu_star), method)
 
 
 def _by_formula(spectrum: Spectrum, mu_star: float, method: str) -> CriticalTemperature:
@@ -107,7 +139,31 @@ def _or_none(value: float) -> float | None:
     return value if np.isfinite(value) else None
 
 
-METHODS: Final[Mapping[str, Callable[[Spectrum, float, str], CriticalTemperature]]] = MappingProxyType(
-    dict.fromkeys(FORMULAS, _by_formula)
+def _by_eliashberg(
+    spectrum: Spectrum, mu_star: float, convention: str, cutoff_mev: float | None, edge: Edge
+) -> CriticalTemperature:
+    row = get_convention(convention)
+    found = transition(spectrum, mu_star, row, cutoff_mev=cutoff_mev, edge=edge)
+    return CriticalTemperature(
+        tc_k=found.tc_k,
+        method=ELIASHBERG,
+        title=f"Eliashberg, {row.title}",
+        doi="10.1103/RevModPhys.62.1027",
+        mu_star=mu_star,
+        lambda_ep=found.lambda_ep,
+        omega_log_k=_or_none(spectrum.omega_log_k),
+        omega_2_k=_or_none(spectrum.omega_2_k),
+        reason=found.reason,
+        flags=check(spectrum),
+        convention=row.name,
+        omega_c_mev=found.omega_c_mev,
+        converged=found.converged,
+        cutoff_sensitivity=found.cutoff_sensitivity,
+        warnings=found.warnings,
+    )
+
+
+METHODS: Final[Mapping[str, str]] = MappingProxyType(
+    {name: formula.title for name, formula in FORMULAS.items()} | {ELIASHBERG: "Eliashberg equations"}
 )
-"""Methods by name: a function of (spectrum, mu_star, name)."""
+"""Methods by name, with their titles."""

@@ -1,8 +1,8 @@
 """What each code means by mu* and by its cutoff, as data.
 
-The same alpha2F and the same mu* give critical temperatures that differ by a factor of three between codes, for
-mu* is defined at a cutoff and every code has its own. A `Convention` is a row of the table below; the solver
-knows none of their names.
+The same alpha2F and the same mu* give critical temperatures that differ by a factor of three between codes,
+for mu* is defined at a cutoff and every code has its own. A `Convention` is a row of the table below; the
+solver knows none of their names.
 
 | name | phonon sum up to | Coulomb sum up to | mu* is meant at | Z sum |
 |---|---|---|---|---|
@@ -12,7 +12,7 @@ knows none of their names.
 | ``elk`` | 20 omega_2 | 2 omega_2 | the Coulomb cutoff, as given | infinite |
 | ``isome`` | 7000 meV | same | omega_max, rescaled to the cutoff | infinite |
 
-omega_max is the highest frequency at which alpha2F is positive, so that zeros written behind it change nothing.
+omega_max is the highest frequency at which alpha2F is positive: zeros written behind it change nothing.
 Rescaling follows Morel and Anderson: ``1/mu*(w2) = 1/mu*(w1) - ln(w2/w1)`` (doi:10.1103/PhysRev.125.1263).
 """
 
@@ -28,11 +28,23 @@ import numpy as np
 from htc.errors import InputError, SpectrumError
 from htc.spectra import Spectrum
 
-__all__ = ["CONVENTIONS", "Convention", "Cutoffs", "Edge", "get_convention", "highest_phonon", "resolve"]
+__all__ = [
+    "CONVENTIONS",
+    "Convention",
+    "Cutoffs",
+    "Edge",
+    "check_arguments",
+    "get_convention",
+    "highest_phonon",
+    "resolve",
+]
 
 Edge = Literal["step", "smooth"]
 """How the Matsubara sum ends: at the last frequency below the cutoff, as peers do, so that Tc steps when
 their number changes; or with weights that fall smoothly to zero about the cutoff, so that nothing steps."""
+
+LARGEST_MU_STAR: Final[float] = 100.0
+"""No repulsion has a meaning above this."""
 
 Scale = Literal["omega_max", "omega_2", "mev"]
 
@@ -46,7 +58,7 @@ class Convention:
     phonon_cutoff: tuple[float, Scale]
     coulomb_cutoff: tuple[float, Scale]
     mu_star_at: Scale | None
-    """Energy at which mu* is defined, rescaled from there to the Coulomb cutoff; None: as given, at the cutoff."""
+    """Where mu* is defined, rescaled from there to the Coulomb cutoff; None: as given, at the cutoff."""
     rescaled_to_last: bool = False
     """Rescale to the first frequency left out at that temperature instead of to the nominal cutoff."""
     infinite_z: bool = True
@@ -150,6 +162,20 @@ def get_convention(name: str | Convention) -> Convention:
     return CONVENTIONS[name]
 
 
+def check_arguments(mu_star: float, edge: str) -> None:
+    """Refuse a mu* or an edge that has no meaning.
+
+    Raises:
+        InputError: mu* is negative, not finite or above `LARGEST_MU_STAR`, or the edge is unknown.
+    """
+    if not (np.isfinite(mu_star) and 0.0 <= mu_star <= LARGEST_MU_STAR):
+        raise InputError(
+            f"mu_star must be finite, >= 0 and at most {LARGEST_MU_STAR:g}, not {mu_star!r}", where="mu_star"
+        )
+    if edge not in ("step", "smooth"):
+        raise InputError(f"edge must be 'step' or 'smooth', not {edge!r}", where="edge")
+
+
 def resolve(
     convention: str | Convention,
     spectrum: Spectrum,
@@ -172,10 +198,7 @@ def resolve(
         SpectrumError: the convention needs omega_2 and the spectrum has none.
     """
     row = get_convention(convention)
-    if not (np.isfinite(mu_star) and 0.0 <= mu_star):
-        raise InputError(f"mu_star must be finite and >= 0, not {mu_star!r}", where="mu_star")
-    if edge not in ("step", "smooth"):
-        raise InputError(f"edge must be 'step' or 'smooth', not {edge!r}", where="edge")
+    check_arguments(mu_star, edge)
     phonon = _energy(row.phonon_cutoff, spectrum)
     coulomb = _energy(row.coulomb_cutoff, spectrum)
     if cutoff_mev is not None:
@@ -185,13 +208,15 @@ def resolve(
                 f"{highest_phonon(spectrum):g} meV",
                 where="cutoff_mev",
             )
-        phonon, coulomb = cutoff_mev, cutoff_mev * coulomb / phonon
+        phonon, coulomb = float(cutoff_mev), cutoff_mev * coulomb / phonon
+    if coulomb > phonon:
+        raise InputError("the Coulomb cutoff must not exceed the phonon cutoff", where="convention")
     at = None if row.mu_star_at is None else _energy((1.0, row.mu_star_at), spectrum)
     cutoffs = Cutoffs(phonon, coulomb, float(mu_star), at, row.rescaled_to_last, row.infinite_z, edge)
     if not np.isfinite(cutoffs.mu_star_at_cutoff):
         raise InputError(
-            f"mu* = {mu_star:g} at {at:g} meV grows without bound when rescaled to the cutoff of the convention "
-            f"{row.name!r}, {coulomb:g} meV",
+            f"mu* = {mu_star:g} at {at:g} meV grows without bound when rescaled to {coulomb:g} meV, the "
+            f"cutoff of the convention {row.name!r}",
             where="mu_star",
             hint=f"this convention needs mu* below {1.0 / np.log(coulomb / (at or coulomb)):.3f}",
         )
@@ -207,7 +232,7 @@ def _energy(rule: tuple[float, Scale], spectrum: Spectrum) -> float:
     omega_2 = spectrum.omega_2_mev
     if not np.isfinite(omega_2):
         raise SpectrumError(
-            "negative weight leaves omega_2, from which the convention takes its cutoff, without a real value",
+            "negative weight leaves omega_2, which sets the cutoff here, without a real value",
             where=spectrum.label or None,
             hint="clip the negative weight, or use a convention that goes by omega_max",
         )

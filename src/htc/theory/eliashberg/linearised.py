@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from htc.errors import ConvergenceError
 from htc.theory.eliashberg.conventions import Cutoffs
 from htc.theory.eliashberg.coupling import Coupling
-from htc.theory.eliashberg.kernel import frequencies_below, grid_at, tail
+from htc.theory.eliashberg.kernel import grid_at, tail
 from htc.theory.eliashberg.matsubara import MatsubaraGrid
 
 __all__ = ["LinearSolution", "largest_eigenvalue", "solve"]
@@ -31,6 +31,12 @@ FloatArray = NDArray[np.float64]
 
 DONE: Final[float] = 1e-4
 """A Newton step in ln T this small leaves an error of about its square."""
+
+NEAR: Final[float] = 1e-2
+"""A step this small no longer changes the number of frequencies by much."""
+
+SMOOTH_DONE: Final[float] = 1e-6
+"""The same as `DONE` where weights move with T: the slope is then good to some percent only."""
 
 MAX_STEPS: Final[int] = 60
 FLOOR: Final[float] = 1e-7
@@ -48,24 +54,64 @@ class LinearSolution:
     gap: FloatArray
     """Delta at the nodes of the grid at Tc, 1 at the first, shape ``(p,)``."""
     slope: float
-    """d (largest eigenvalue) / d ln T, for x of norm 1."""
+    """d (largest eigenvalue) / d ln T, for x of norm 1, at a held number of frequencies."""
+    edge: float
+    """What the frequencies that come and go with T add to it: ``-d (largest eigenvalue) / d ln cutoff``."""
+    pair_sum: float
+    """``-1/2 d (largest eigenvalue) / d mu*``, for the mu* in the sum."""
     steps: int
     """Newton steps taken."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Matrix:
-    """A and its derivative by ln T."""
+    """A at one temperature, and what its derivatives are made of."""
 
     values: FloatArray
-    slope: FloatArray
-    scale: FloatArray
-    """s_n, shape ``(p,)``."""
-    symmetric: bool
-    mu_slope: float
+    """A, shape ``(p, p)``."""
+    grid: MatsubaraGrid
+    by_ln_t: FloatArray
+    """d lambda / d ln T at the distances of the grid."""
+    z_by_ln_t: FloatArray
+    """d [(2n + 1) Z_n] / d ln T, shape ``(p,)``."""
+    mu: float
+    """mu* in the sum."""
+    mu_by_ln_t: float
     """d mu* / d ln T at a held number of frequencies."""
-    next_row: FloatArray
-    """Kernel of the first frequency left out, before scaling, shape ``(p,)``."""
+    next_lambda: FloatArray
+    """lambda(N - n) + lambda(N + n + 1) of the first frequency left out, shape ``(p,)``."""
+
+    def slope(self, left: FloatArray, right: FloatArray) -> float:
+        """left dA/dlnT right, the number of frequencies held."""
+        grid = self.grid
+        u, v = grid.scale * left, grid.scale * right
+        kernel = self.by_ln_t[grid.minus]
+        kernel += self.by_ln_t[grid.plus]
+        value = u @ (kernel @ v) - (left * right) @ (self.z_by_ln_t / grid.odd)
+        if self.mu_by_ln_t:
+            counted = v if grid.coulomb_ratio is None else v * grid.coulomb_ratio
+            value -= 2.0 * self.mu_by_ln_t * u.sum() * counted.sum()
+        return float(value)
+
+    def edge(self, left: FloatArray, right: FloatArray) -> float:
+        """What the frequencies that come and go with T add to the slope.
+
+        A frequency more lifts the eigenvalue in second order by ``(row x)^2 / (2N + 1)``, and N falls as 1/T;
+        rescaled to the last frequency, mu* moves back when that one goes.
+        """
+        grid = self.grid
+        u, v = grid.scale * left, grid.scale * right
+        column, row = self.next_lambda @ u, self.next_lambda @ v
+        if grid.coulomb_ratio is None:
+            column -= 2.0 * self.mu * u.sum()
+            row -= 2.0 * self.mu * v.sum()
+            value = -0.5 * column * row + 2.0 * self.mu_by_ln_t * u.sum() * v.sum()
+        else:
+            value = -0.5 * column * (row - 2.0 * self.mu * (v @ grid.coulomb_ratio))
+            # The Coulomb sum ends within the grid: the next term of it counts in first order.
+            last = float(grid.coulomb.sum())
+            value += self.mu * u.sum() * np.interp(last, grid.index, right / np.maximum(grid.scale, 1e-300))
+        return float(value)
 
 
 def solve(coupling: Coupling, cutoffs: Cutoffs, guess_mev: float) -> LinearSolution:
@@ -79,9 +125,8 @@ def solve(coupling: Coupling, cutoffs: Cutoffs, guess_mev: float) -> LinearSolut
     Raises:
         ConvergenceError: the search ended without an answer.
     """
-    highest = float(coupling.omega_mev.max())
-    floor = FLOOR * highest
-    start = min(max(guess_mev, 100.0 * floor), highest)
+    floor = FLOOR * float(coupling.omega_mev[-1])
+    start = min(max(guess_mev, 100.0 * floor), float(coupling.omega_mev[-1]))
     search = _Search(coupling, cutoffs, floor)
     try:
         return search.from_guess(start)
@@ -107,45 +152,87 @@ class _Search:
         self.coupling = coupling
         self.cutoffs = cutoffs
         self.floor = floor_mev
+        second = float(coupling.weight @ coupling.omega_mev**2)
+        self.width = np.sqrt(max(second / coupling.lambda_ep, 0.0)) or float(coupling.omega_mev[-1])
         self.steps = 0
         self.grid: MatsubaraGrid | None = None
         self.vector = np.empty(0)
         self.slope = -1.0
         self.edge = 0.0
+        self.pair_sum = 0.0
 
     def from_guess(self, kt: float) -> LinearSolution:
-        """Newton from a guess."""
+        """Newton from a guess, the grid following T until the steps are small."""
         smooth = self.cutoffs.edge == "smooth"
-        predicted: dict[int, float] = {}
+        near = SMOOTH_DONE if smooth else NEAR
         before: tuple[float, float] | None = None
         while True:
-            grid = grid_at(self.cutoffs, kt)
-            value, matrix = self._evaluate(grid, kt)
+            value, matrix = self._evaluate(grid_at(self.cutoffs, kt), kt)
             step = self._newton(value, self.slope + self.edge)
-            if not smooth and abs(step) * grid.end < 1.0:
-                step = self._newton(value, self.slope)
-            if before is not None and before[0] * value < 0.0 and abs(before[1]) * grid.end > 1.0:
+            if before is not None and before[0] * value < 0.0:
                 # Twice across: between these two the secant is safe.
                 step = self._newton(value, (value - before[0]) / before[1])
             kt *= np.exp(step)
             if kt < self.floor:
                 self._prove_largest(matrix, value)
                 return self._none()
-            if abs(step) < DONE:
-                self._prove_largest(matrix, value)
-                if smooth or grid_at(self.cutoffs, kt) is grid:
-                    return self._solution(kt)
+            if abs(step) < near:
+                break
             before = (value, step)
-            if not smooth and abs(step) < 0.01 and grid_at(self.cutoffs, kt) is not grid:
-                # Where the number of frequencies changes, the eigenvalue may jump across zero.
-                if grid.end in predicted:
-                    self._prove_largest(matrix, value)
-                    return self._solution(_change(self.cutoffs, kt, grid))
-                predicted[grid.end] = kt
+        if not smooth:
+            return self._hold(grid_at(self.cutoffs, kt), kt)
+        self._prove_largest(matrix, value)
+        return self._solution(kt)
+
+    def _hold(self, grid: MatsubaraGrid, kt: float) -> LinearSolution:
+        """Newton at a held number of frequencies; from interval to interval of T until the root is within."""
+        visited: set[tuple[int, int]] = set()
+        while True:
+            kt = self._root(grid, kt)
+            low, high = _interval(self.cutoffs, grid)
+            visited.add(_counts(grid))
+            if kt >= high:
+                edge, grid = high, grid_at(self.cutoffs, high * (1.0 + 1e-12))
+            elif kt < low:
+                edge, grid = low, grid_at(self.cutoffs, low * (1.0 - 1e-12))
+            else:
+                # Where mu* weighs more than the pairing, a frequency less lifts the eigenvalue: look once more.
+                if np.log(high / kt) > 3.0 * abs(self.edge / self.slope) / grid.coulomb.sum():
+                    return self._solution(kt)
+                found = self._solution(kt)
+                above = grid_at(self.cutoffs, high * (1.0 + 1e-12))
+                if _counts(above) in visited or self._settled(above, high) <= 0.0:
+                    return found
+                kt, grid = high, above
+                continue
+            if _counts(grid) in visited:
+                raise _LostError
+            if (self._settled(grid, edge) > 0.0) != (kt >= high):
+                # Above zero on one side of the change and below on the other: Tc is the change.
+                return self._solution(edge)
+            kt = edge
+
+    def _root(self, grid: MatsubaraGrid, kt: float) -> float:
+        """Where the eigenvalue is zero on one grid, whatever temperatures that belongs to."""
+        while True:
+            followed = grid is self.grid
+            value, matrix = self._evaluate(grid, kt)
+            step = self._newton(value, self.slope)
+            kt *= np.exp(step)
+            if kt < self.floor:
+                raise _LostError
+            if abs(step) < DONE and followed:
+                self._prove_largest(matrix, value)
+                return kt
+
+    def _settled(self, grid: MatsubaraGrid, kt: float) -> float:
+        """The eigenvalue on another grid."""
+        self._evaluate(grid, kt)
+        return self._evaluate(grid, kt)[0]
 
     def from_bracket(self) -> LinearSolution:
         """Bisect on the sign of the largest eigenvalue, then Newton from close by."""
-        high = float(self.coupling.omega_mev.max())
+        high = float(self.coupling.omega_mev[-1])
         while largest_eigenvalue(self.coupling, self.cutoffs, high) > 0.0:
             high *= 2.0
         low = high / 2.0
@@ -180,35 +267,36 @@ class _Search:
         if self.steps > MAX_STEPS:
             raise _LostError
         matrix = _assemble(self.coupling, self.cutoffs, grid, kt)
-        x = self._start(matrix, grid, kt)
+        x = self._start(grid, kt)
         a = matrix.values
-        shift = max(float(x @ (a @ x)), 0.0)
+        shift = float(x @ (a @ x))
         if shift > 0.05:
             a = a.copy()
             a.flat[:: a.shape[0] + 1] -= shift
         y = np.linalg.solve(a, x)
         y /= np.sqrt(y @ y)
         left = y
-        if not matrix.symmetric:
+        if grid.coulomb_ratio is not None:
             left = np.linalg.solve(a.T, x)
             left /= left @ y
         self.vector, self.grid = y, grid
-        self.slope = float(left @ (matrix.slope @ y))
-        self.edge = -0.5 * float(matrix.next_row @ (matrix.scale * y)) ** 2
-        self.edge += 2.0 * matrix.mu_slope * float(matrix.scale @ y) ** 2
+        self.slope = matrix.slope(left, y)
+        self.edge = matrix.edge(left, y)
+        counted = y if grid.coulomb_ratio is None else y * grid.coulomb_ratio
+        self.pair_sum = float((grid.scale @ left) * (grid.scale @ counted))
         return float(left @ (matrix.values @ y)), matrix
 
-    def _start(self, matrix: _Matrix, grid: MatsubaraGrid, kt: float) -> FloatArray:
+    def _start(self, grid: MatsubaraGrid, kt: float) -> FloatArray:
         """The vector so far, on this grid; at first that of a gap which falls off at the phonons."""
-        if self.grid is None:
-            width = np.sqrt((self.coupling.weight @ self.coupling.omega_mev**2) / self.coupling.lambda_ep)
-            nu = (2.0 * grid.index + 1.0) * np.pi * kt / width
-            x = matrix.scale / (1.0 + nu * nu)
-        elif grid is self.grid:
+        if grid is self.grid:
             return self.vector
+        if self.grid is not None:
+            # The gap is smooth from node to node; the vector, with the weights in it, is not.
+            known = self.vector[self.grid.scale > 0.0] / self.grid.scale[self.grid.scale > 0.0]
+            x = grid.scale * np.interp(grid.odd, self.grid.odd[: known.size], known)
         else:
-            known = (2.0 * self.grid.index + 1.0, self.vector)
-            x = np.interp(2.0 * grid.index + 1.0, *known)
+            ratio = grid.odd * (np.pi * kt / self.width)
+            x = grid.scale / (1.0 + ratio * ratio)
         return x / np.sqrt(x @ x)
 
     def _newton(self, value: float, slope: float) -> float:
@@ -221,76 +309,76 @@ class _Search:
 
     def _prove_largest(self, matrix: _Matrix, value: float) -> None:
         """Make sure that no eigenvalue lies above the one followed."""
-        bound = abs(value) + 1e-4
-        if matrix.symmetric:
-            a = -matrix.values
-            a.flat[:: a.shape[0] + 1] += bound + value
-            try:
-                np.linalg.cholesky(a)
-            except np.linalg.LinAlgError:
-                raise _LostError from None
-        elif np.linalg.eigvals(matrix.values).real.max() > bound + value:
-            raise _LostError
+        bound = value + abs(value) + 1e-4
+        if matrix.grid.coulomb_ratio is not None:
+            if np.linalg.eigvals(matrix.values).real.max() > bound:
+                raise _LostError
+            return
+        a = -matrix.values
+        a.flat[:: a.shape[0] + 1] += bound
+        try:
+            np.linalg.cholesky(a)
+        except np.linalg.LinAlgError:
+            raise _LostError from None
 
     def _none(self) -> LinearSolution:
-        return LinearSolution(0.0, self.floor, None, np.empty(0), 0.0, self.steps)
+        return LinearSolution(0.0, self.floor, None, np.empty(0), 0.0, 0.0, 0.0, self.steps)
 
     def _solution(self, kt: float) -> LinearSolution:
         grid = self.grid
-        assert grid is not None
-        scale = _scale(grid)
-        gap = np.where(scale > 0.0, self.vector * (2.0 * grid.index + 1.0) ** -1.0, 0.0)
-        np.divide(gap, scale / np.maximum(2.0 * grid.index + 1.0, 1.0), out=gap, where=scale > 0.0)
-        return LinearSolution(kt, self.floor, grid, gap / gap[0], self.slope, self.steps)
+        if grid is None:
+            raise _LostError
+        gap = np.divide(self.vector, grid.scale, out=np.zeros(grid.size), where=grid.scale > 0.0)
+        return LinearSolution(
+            kt, self.floor, grid, gap / gap[0], self.slope, self.edge, self.pair_sum, self.steps
+        )
 
 
-def _change(cutoffs: Cutoffs, kt: float, grid: MatsubaraGrid) -> float:
-    """The temperature between the one a held grid gave and its own, where the number of frequencies changes."""
-    there = grid_at(cutoffs, kt).end
-    fewer = min(there, grid.end)
-    cutoff = max(cutoffs.phonon_mev, cutoffs.coulomb_mev)
-    return float(cutoff / (2.0 * np.pi * (fewer + 0.5)))
+def _counts(grid: MatsubaraGrid) -> tuple[int, int]:
+    """Frequencies in the phonon and in the Coulomb sum."""
+    return round(float(grid.phonon.sum())), round(float(grid.coulomb.sum()))
 
 
-def _scale(grid: MatsubaraGrid) -> FloatArray:
-    return np.sqrt(grid.phonon / (2.0 * grid.index + 1.0))
+def _interval(cutoffs: Cutoffs, grid: MatsubaraGrid) -> tuple[float, float]:
+    """The k T at which the sums have just the frequencies of this grid."""
+    bounds = [
+        (cutoff / (2.0 * np.pi * (count + 0.5)), cutoff / (2.0 * np.pi * (count - 0.5)))
+        for cutoff, count in zip((cutoffs.phonon_mev, cutoffs.coulomb_mev), _counts(grid), strict=True)
+    ]
+    return max(low for low, _ in bounds), min(high for _, high in bounds)
 
 
 def _assemble(coupling: Coupling, cutoffs: Cutoffs, grid: MatsubaraGrid, kt: float) -> _Matrix:
     spacing = 2.0 * np.pi * kt
     # The distances of the first frequency left out go along, behind those of the grid.
-    beyond = np.concatenate([grid.end - grid.index, grid.end + grid.index + 1.0])
-    values, slopes = coupling.with_slope(spacing * np.concatenate([grid.distance, beyond]))
-    below, above = values[grid.distance.size :].reshape(2, -1)
-    tails = tail(coupling, grid.end, grid.index, kt) if cutoffs.infinite_z and not grid.dense else None
-    odd = 2.0 * grid.index + 1.0
-    mu, mu_slope = cutoffs.mu_star_at_cutoff, 0.0
+    known = grid.distance.size
+    beyond = (grid.end - grid.index, grid.end + grid.index + 1.0)
+    lam, by_ln_t = coupling.with_slope(spacing * np.concatenate([grid.distance, *beyond]))
+    minus, plus = lam[grid.minus], lam[grid.plus]
+    if not cutoffs.infinite_z:
+        z = (minus - plus) @ grid.phonon
+        z_by = (by_ln_t[grid.minus] - by_ln_t[grid.plus]) @ grid.phonon
+    elif grid.dense:
+        z = 2.0 * np.cumsum(lam[: grid.end]) - lam[0]
+        z_by = 2.0 * np.cumsum(by_ln_t[: grid.end]) - by_ln_t[0]
+    else:
+        rest, rest_by = tail(coupling, grid.end, grid.index, kt)
+        z = (minus - plus) @ grid.full + rest
+        z_by = (by_ln_t[grid.minus] - by_ln_t[grid.plus]) @ grid.full + rest_by
+    mu, mu_by = cutoffs.mu_star_at_cutoff, 0.0
     if cutoffs.rescaled_to_last and cutoffs.edge == "step":
-        count = frequencies_below(cutoffs.coulomb_mev, kt) if grid is grid_at(cutoffs, kt) else grid.end
-        mu = cutoffs.mu_star_at((count + 0.5) * spacing)
-        mu_slope = mu * mu
-    scale = _scale(grid)
-    parts = []
-    for lam, pseudo, is_slope in ((values, mu, False), (slopes, mu_slope, True)):
-        minus, plus = lam[grid.minus], lam[grid.plus]
-        if not cutoffs.infinite_z:
-            z = (minus - plus) @ grid.phonon
-        elif tails is None:
-            z = 2.0 * np.cumsum(lam[: grid.end]) - lam[0]
-        else:
-            z = (minus - plus) @ grid.full
-            z += tails[is_slope]
-        minus += plus
-        symmetric = grid.coulomb is grid.phonon or bool(np.array_equal(grid.coulomb, grid.phonon))
-        if symmetric:
-            minus -= 2.0 * pseudo
-            minus *= scale[:, None]
-            minus *= scale
-        else:
-            minus *= scale[:, None]
-            minus *= scale
-            ratio = np.divide(grid.coulomb, grid.phonon, out=np.zeros_like(scale), where=grid.phonon > 0.0)
-            minus -= 2.0 * pseudo * np.outer(scale, scale * ratio)
-        minus.flat[:: grid.size + 1] -= z / odd + (0.0 if is_slope else 1.0)
-        parts.append(minus)
-    return _Matrix(parts[0], parts[1], scale, symmetric, mu_slope, below + above - 2.0 * mu)
+        # The grid may be one held beyond its own temperatures: its count goes, not that of kt.
+        mu = cutoffs.mu_star_at((grid.coulomb.sum() + 0.5) * spacing)
+        mu_by = mu * mu
+    scale = grid.scale
+    minus += plus
+    if grid.coulomb_ratio is None:
+        minus -= 2.0 * mu
+        minus *= scale
+    else:
+        minus *= scale
+        minus -= 2.0 * mu * (scale * grid.coulomb_ratio)
+    minus *= scale[:, None]
+    minus.flat[:: grid.size + 1] -= z / grid.odd + 1.0
+    below, above = lam[known:].reshape(2, -1)
+    return _Matrix(minus, grid, by_ln_t, z_by, mu, mu_by, below + above)

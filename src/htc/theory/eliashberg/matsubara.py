@@ -61,6 +61,13 @@ class MatsubaraGrid:
     plus: IntArray
     """Where in `distance` ``n + m + 1`` stands, shape ``(p, p)``."""
 
+    odd: FloatArray
+    """2n + 1, shape ``(p,)``."""
+    scale: FloatArray
+    """Root of the phonon weights over 2n + 1, which makes the pairing kernel symmetric, shape ``(p,)``."""
+    coulomb_ratio: FloatArray | None
+    """Coulomb over phonon weights, shape ``(p,)``; None where they are the same."""
+
     @property
     def size(self) -> int:
         """Number of nodes."""
@@ -91,7 +98,12 @@ def _grid(
 ) -> MatsubaraGrid:
     dense = index.size == end
     distance, minus, plus = _integer_pairs(end) if dense else _pairs(index)
-    return MatsubaraGrid(index, full, phonon, coulomb, end, dense, distance, minus, plus)
+    odd = 2.0 * index + 1.0
+    ratio = None
+    if not np.array_equal(phonon, coulomb):
+        ratio = np.divide(coulomb, phonon, out=np.zeros_like(coulomb), where=phonon > 0.0)
+    scale = np.sqrt(phonon / odd)
+    return MatsubaraGrid(index, full, phonon, coulomb, end, dense, distance, minus, plus, odd, scale, ratio)
 
 
 @lru_cache(maxsize=DENSE)
