@@ -10,7 +10,6 @@ m = n: the narrow peak of a soft phonon need not be resolved for its pairing and
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,8 +21,9 @@ from htc.theory.eliashberg.conventions import Cutoffs
 from htc.theory.eliashberg.coupling import Coupling
 from htc.theory.eliashberg.kernel import frequencies_below, grid_at, tail
 from htc.theory.eliashberg.matsubara import MatsubaraGrid
+from htc.theory.eliashberg.pseudopotential import Rescaling, rescaled
 
-__all__ = ["GapSolution", "Interaction", "solve_gap"]
+__all__ = ["GapSolution", "Interaction", "gap_below", "solve_gap"]
 
 FloatArray = NDArray[np.float64]
 
@@ -40,14 +40,16 @@ class Interaction:
     couplings: tuple[tuple[Coupling, ...], ...]
     """lambda_ij, the pull of band j on band i."""
     mu_star: FloatArray
-    """mu*_ij relative to its largest element, shape ``(b, b)``; ``[[1.]]`` for one band."""
+    """mu*_ij as given, where the convention defines it, shape ``(b, b)``."""
     cutoffs: Cutoffs
-    """Energies in meV, and mu* of the largest element."""
+    """Energies in meV; its own mu* is that of the isotropic case and not used here."""
+    rescaling: Rescaling = "matrix"
+    """How mu*_ij goes from there to the cutoff."""
 
     @classmethod
     def of_one_band(cls, coupling: Coupling, cutoffs: Cutoffs) -> Interaction:
         """The isotropic case."""
-        return cls(((coupling,),), np.ones((1, 1)), cutoffs)
+        return cls(((coupling,),), np.full((1, 1), cutoffs.mu_star), cutoffs)
 
     @property
     def bands(self) -> int:
@@ -57,11 +59,12 @@ class Interaction:
     def mu_star_at(self, kt_mev: float) -> FloatArray:
         """mu*_ij as it stands in the sums at this temperature, shape ``(b, b)``."""
         cutoffs = self.cutoffs
-        mu = cutoffs.mu_star_at_cutoff
+        if cutoffs.mu_star_at_mev is None:
+            return self.mu_star
+        end = cutoffs.coulomb_mev
         if cutoffs.rescaled_to_last and cutoffs.edge == "step":
-            count = frequencies_below(cutoffs.coulomb_mev, kt_mev)
-            mu = cutoffs.mu_star_at((2 * count + 1) * np.pi * kt_mev)
-        return mu * self.mu_star
+            end = (2 * frequencies_below(end, kt_mev) + 1) * np.pi * kt_mev
+        return rescaled(self.mu_star, np.log(end / cutoffs.mu_star_at_mev), self.rescaling)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +120,12 @@ class GapSolution:
 
 
 def solve_gap(
-    interaction: Interaction, kt_mev: float, start_mev: FloatArray | GapSolution, *, normal: bool = False
+    interaction: Interaction,
+    kt_mev: float,
+    start_mev: FloatArray | GapSolution,
+    *,
+    scale: float = 1.0,
+    normal: bool = False,
 ) -> GapSolution:
     """Solve the gap equations at one temperature.
 
@@ -126,6 +134,7 @@ def solve_gap(
         kt_mev: k T, meV, > 0.
         start_mev: gaps to start from, meV, shape ``(b,)``, better too large than too small: zero solves the
             equations at every temperature. Or a solution at a temperature nearby.
+        scale: factor on a solution to start from.
         normal: return Z of the normal state, with Delta = 0.
 
     Raises:
@@ -138,10 +147,44 @@ def solve_gap(
         delta = np.zeros((interaction.bands, grid.size))
         return GapSolution(kt_mev, interaction, grid, omega, delta, equations.z(delta), 0.0, 0)
     if isinstance(start_mev, GapSolution):
-        delta = np.stack([np.interp(omega, start_mev.omega_mev, row) for row in start_mev.delta_mev])
+        delta = scale * np.stack([np.interp(omega, start_mev.omega_mev, row) for row in start_mev.delta_mev])
     else:
         delta = equations.profile(np.asarray(start_mev, dtype=np.float64))
     return equations.solve(delta)
+
+
+def gap_below(interaction: Interaction, kt_c_mev: float, kt_mev: FloatArray) -> list[GapSolution]:
+    """Gaps at several temperatures, each started from its neighbour; normal at Tc and above.
+
+    Args:
+        interaction: coupling, repulsion and cutoffs.
+        kt_c_mev: k Tc, meV.
+        kt_mev: k T, meV, ascending, shape ``(t,)``.
+
+    Raises:
+        ConvergenceError: a gap was not found.
+    """
+    solutions: list[GapSolution] = []
+    for kt in kt_mev:
+        found = None
+        shrink = _shape_of_the_gap(kt / kt_c_mev)
+        if solutions and solutions[-1].superconducting and shrink > 0.0:
+            before = solutions[-1]
+            factor = shrink / _shape_of_the_gap(before.kt_mev / kt_c_mev)
+            found = solve_gap(interaction, kt, before, scale=factor)
+        for large in (3.0, 6.0, 12.0):
+            if shrink > 0.0 and (found is None or not found.superconducting):
+                start = np.full(interaction.bands, large * kt_c_mev * shrink)
+                found = solve_gap(interaction, kt, start)
+        if found is None:
+            found = solve_gap(interaction, kt, np.zeros(interaction.bands), normal=True)
+        solutions.append(found)
+    return solutions
+
+
+def _shape_of_the_gap(t: float) -> float:
+    """Delta(T)/Delta(0) of weak coupling to a few percent, a place to start from."""
+    return float(np.tanh(1.74 * np.sqrt(1.0 / t - 1.0))) if 0.0 < t < 1.0 else 0.0
 
 
 class _Equations:

@@ -25,7 +25,7 @@ from htc.theory.eliashberg.coupling import Coupling
 from htc.theory.eliashberg.kernel import grid_at, tail
 from htc.theory.eliashberg.matsubara import MatsubaraGrid
 
-__all__ = ["LinearSolution", "largest_eigenvalue", "solve"]
+__all__ = ["LinearSolution", "largest_eigenvalue", "solve", "total_slope"]
 
 FloatArray = NDArray[np.float64]
 
@@ -53,6 +53,10 @@ class LinearSolution:
     grid: MatsubaraGrid | None
     gap: FloatArray
     """Delta at the nodes of the grid at Tc, 1 at the first, shape ``(p,)``."""
+    right: FloatArray
+    """Eigenvector of A, of norm 1, shape ``(p,)``."""
+    left: FloatArray
+    """Eigenvector of its transpose, scaled to ``left @ right = 1``, shape ``(p,)``."""
     slope: float
     """d (largest eigenvalue) / d ln T, for x of norm 1, at a held number of frequencies."""
     edge: float
@@ -141,6 +145,19 @@ def largest_eigenvalue(coupling: Coupling, cutoffs: Cutoffs, kt_mev: float) -> f
     return float(np.linalg.eigvals(matrix).real.max())
 
 
+def total_slope(coupling: Coupling, cutoffs: Cutoffs, found: LinearSolution) -> float:
+    """d (largest eigenvalue) / d ln T at Tc with all that moves with T, by a difference; for a smooth edge."""
+    search = _Search(coupling, cutoffs, found.floor_mev)
+    search.vector, search.left, search.grid = found.right, found.left, found.grid
+    h = 2e-3
+    ends = []
+    for kt in (found.kt_mev * np.exp(-h), found.kt_mev * np.exp(h)):
+        grid = grid_at(cutoffs, kt)
+        search._evaluate(grid, kt)
+        ends.append(search._evaluate(grid, kt)[0])
+    return (ends[1] - ends[0]) / (2.0 * h)
+
+
 class _LostError(Exception):
     """The quick search has followed another eigenvalue, or none."""
 
@@ -156,7 +173,7 @@ class _Search:
         self.width = np.sqrt(max(second / coupling.lambda_ep, 0.0)) or float(coupling.omega_mev[-1])
         self.steps = 0
         self.grid: MatsubaraGrid | None = None
-        self.vector = np.empty(0)
+        self.vector = self.left = np.empty(0)
         self.slope = -1.0
         self.edge = 0.0
         self.pair_sum = 0.0
@@ -279,7 +296,7 @@ class _Search:
         if grid.coulomb_ratio is not None:
             left = np.linalg.solve(a.T, x)
             left /= left @ y
-        self.vector, self.grid = y, grid
+        self.vector, self.left, self.grid = y, left, grid
         self.slope = matrix.slope(left, y)
         self.edge = matrix.edge(left, y)
         counted = y if grid.coulomb_ratio is None else y * grid.coulomb_ratio
@@ -322,7 +339,9 @@ class _Search:
             raise _LostError from None
 
     def _none(self) -> LinearSolution:
-        return LinearSolution(0.0, self.floor, None, np.empty(0), 0.0, 0.0, 0.0, self.steps)
+        return LinearSolution(
+            0.0, self.floor, None, np.empty(0), np.empty(0), np.empty(0), 0.0, 0.0, 0.0, self.steps
+        )
 
     def _solution(self, kt: float) -> LinearSolution:
         grid = self.grid
@@ -330,7 +349,16 @@ class _Search:
             raise _LostError
         gap = np.divide(self.vector, grid.scale, out=np.zeros(grid.size), where=grid.scale > 0.0)
         return LinearSolution(
-            kt, self.floor, grid, gap / gap[0], self.slope, self.edge, self.pair_sum, self.steps
+            kt,
+            self.floor,
+            grid,
+            gap / gap[0],
+            self.vector,
+            self.left,
+            self.slope,
+            self.edge,
+            self.pair_sum,
+            self.steps,
         )
 
 
