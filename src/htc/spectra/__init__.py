@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from htc.spectra.checks import Flag, check
+from htc.spectra.multiband import MultibandSpectrum
 from htc.spectra.readers import find_spectra, read_spectra
+from htc.spectra.readers.multiband import read_multiband
 from htc.spectra.smearing import Plateau, find_plateau
 from htc.spectra.spectrum import NegativeWeight, Spectrum
 
 __all__ = [
     "Flag",
+    "MultibandSpectrum",
     "NegativeWeight",
     "Plateau",
     "Spectrum",
     "check",
     "find_plateau",
     "find_spectra",
+    "read_multiband",
     "read_spectra",
 ]
