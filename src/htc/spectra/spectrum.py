@@ -50,6 +50,8 @@ class Spectrum:
     alpha2f: FloatArray
     label: str = ""
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    _moments: tuple[float, float, float] = field(init=False, repr=False, default=(0.0, 0.0, 0.0))
+    """lambda, omega_log and omega_2, in meV: asked for many times, so kept."""
 
     def __post_init__(self) -> None:
         """Validate, copy and freeze the arrays."""
@@ -79,12 +81,13 @@ class Spectrum:
                 f"follows {omega[i]:g} meV"
             )
         with np.errstate(over="ignore", invalid="ignore"):
-            extremes = [np.trapezoid(alpha2f / omega, omega), np.trapezoid(alpha2f * omega, omega)]
-        if not np.isfinite(extremes).all():
+            moments = _moments(omega, alpha2f)
+        if moments is None:
             raise SpectrumError("its moments overflow: some frequency or value is far beyond any spectrum's")
         object.__setattr__(self, "omega_mev", omega)
         object.__setattr__(self, "alpha2f", alpha2f)
         object.__setattr__(self, "provenance", dict(self.provenance))
+        object.__setattr__(self, "_moments", moments)
 
     @property
     def max_omega_mev(self) -> float:
@@ -94,28 +97,17 @@ class Spectrum:
     @property
     def lambda_ep(self) -> float:
         """Coupling constant lambda, dimensionless."""
-        return float(2.0 * np.trapezoid(self.alpha2f / self.omega_mev, self.omega_mev))
+        return self._moments[0]
 
     @property
     def omega_log_mev(self) -> float:
         """Logarithmic average frequency, meV; NaN where lambda <= 0, for then there is none."""
-        lambda_ep = self.lambda_ep
-        if lambda_ep <= 0.0:
-            return float("nan")
-        integrand = self.alpha2f * np.log(self.omega_mev) / self.omega_mev
-        with np.errstate(over="ignore"):
-            value = float(np.exp(2.0 / lambda_ep * np.trapezoid(integrand, self.omega_mev)))
-        # A lambda left over from cancelling weights drives the exponent to anything.
-        return value if 0.0 < value < float("inf") else float("nan")
+        return self._moments[1]
 
     @property
     def omega_2_mev(self) -> float:
         """Root of the second moment, meV; NaN where lambda <= 0 or negative weight makes it imaginary."""
-        lambda_ep = self.lambda_ep
-        moment = float(np.trapezoid(self.alpha2f * self.omega_mev, self.omega_mev))
-        if lambda_ep <= 0.0 or moment <= 0.0:
-            return float("nan")
-        return float(np.sqrt(2.0 / lambda_ep * moment))
+        return self._moments[2]
 
     @property
     def omega_log_k(self) -> float:
@@ -141,6 +133,22 @@ class Spectrum:
             self.label,
             {**self.provenance, "negative": "clip", "lambda_ep_before_clipping": self.lambda_ep},
         )
+
+
+def _moments(omega: FloatArray, alpha2f: FloatArray) -> tuple[float, float, float] | None:
+    """lambda, omega_log and omega_2; None where they overflow."""
+    integrand = alpha2f / omega
+    lambda_ep = float(2.0 * np.trapezoid(integrand, omega))
+    second = float(2.0 * np.trapezoid(alpha2f * omega, omega))
+    if not (np.isfinite(lambda_ep) and np.isfinite(second)):
+        return None
+    if lambda_ep <= 0.0:
+        return lambda_ep, float("nan"), float("nan")
+    omega_log = float(np.exp(2.0 / lambda_ep * np.trapezoid(integrand * np.log(omega), omega)))
+    if not 0.0 < omega_log < float("inf"):
+        # A lambda left over from cancelling weights drives the exponent to anything.
+        omega_log = float("nan")
+    return lambda_ep, omega_log, float(np.sqrt(second / lambda_ep)) if second > 0.0 else float("nan")
 
 
 def _column(name: str, values: ArrayLike) -> FloatArray:

@@ -43,7 +43,8 @@ class CriticalTemperature:
     flags: tuple[Flag, ...]
     """What `htc.spectra.check` says of the spectrum."""
     convention: str | None = None
-    """What mu* means and where the sums end, a key of `htc.theory.eliashberg.CONVENTIONS`; None: a formula's."""
+    """What mu* means and where the sums end, a key of `htc.theory.eliashberg.CONVENTIONS`; None: a
+    formula's."""
     omega_c_mev: float | None = None
     """Cutoff of the Matsubara sum, meV; None for a formula."""
     converged: bool = True

@@ -3,8 +3,8 @@
 ``lambda(nu) = 2 int alpha2F(w) w/(w^2 + nu^2) dw`` is a smooth function of ln w for every nu: at fixed nu its
 kernel ``1/(1 + exp 2(ln nu - ln w))`` is analytic within pi/2 of the real axis. A spectrum of any number of
 points is therefore replaced, once, by a few dozen oscillators on Chebyshev nodes of logarithmic bins, with
-an error that falls geometrically with the number of nodes. Everything after that costs the same for 200 points
-and for a million.
+an error that falls geometrically with the number of nodes. Everything after that costs the same for 200
+points and for a million.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ SPACING: Final[float] = 0.06
 """Spacing of that table in ln(1 + nu^2/nu_0^2); its error is below 1e-8 of lambda."""
 
 LOWEST: Final[float] = 1e-9
-"""Frequencies below this share of the highest one lie in one bin: the kernel is 1 at nu = 0 and 0 elsewhere."""
+"""Frequencies below this share of the highest one lie in one bin: the kernel is 1 at nu = 0 and 0
+elsewhere."""
 
 
 class Coupling:
@@ -115,7 +116,8 @@ class _Table:
         nu_squared = self.low**2 * np.expm1(t)
         pieces = np.array_split(nu_squared, max(1, nu_squared.size * coupling.weight.size // DIRECT))
         values, by_log_nu = (np.concatenate(part) for part in zip(*map(coupling._sum, pieces), strict=True))
-        # d/dt = (d/d ln nu) / (2 nu^2/(nu^2 + nu_0^2)), whose limit at nu = 0 is that of -nu_0^2 sum(weight/omega^2).
+        # d/dt = (d/d ln nu) / (2 nu^2/(nu^2 + nu_0^2)), whose limit at nu = 0 is that of -nu_0^2
+        # sum(weight/omega^2).
         slopes = np.empty_like(values)
         slopes[1:] = by_log_nu[1:] / (-2.0 * np.expm1(-t[1:]))
         slopes[0] = -(self.low**2) * float(coupling.weight @ coupling.omega_mev**-2.0)
@@ -183,7 +185,7 @@ def _chebyshev_polynomials(x: FloatArray) -> FloatArray:
 
 @lru_cache(maxsize=1)
 def _chebyshev() -> tuple[FloatArray, FloatArray]:
-    """Chebyshev nodes and the matrix from Chebyshev moments to the weights of Lagrange interpolation there."""
+    """Chebyshev nodes, and the matrix from Chebyshev moments to weights of Lagrange interpolation."""
     p = NODES_PER_BIN
     angles = np.pi * (np.arange(p) + 0.5) / p
     matrix = 2.0 / p * np.cos(np.outer(angles, np.arange(p)))

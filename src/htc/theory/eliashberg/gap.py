@@ -1,11 +1,13 @@
 """The gap equations on the Matsubara axis, for one band or several.
 
     Z_i(n) omega_n = omega_n + pi T sum_j sum_m lambda_ij(n - m) omega_m / R_j(m)
-    Z_i(n) Delta_i(n) = pi T sum_j sum_m [lambda_ij(n - m) - mu*_ij] Delta_j(m) / R_j(m),   R = sqrt(omega^2 + Delta^2)
+    Z_i(n) Delta_i(n) = pi T sum_j sum_m [lambda_ij(n - m) - mu*_ij] Delta_j(m) / R_j(m),   R = sqrt(omega^2
+    + Delta^2)
 
-(Carbotte, doi:10.1103/RevModPhys.62.1027.) Z is eliminated and Delta found by Newton's method on the few nodes of a
-`MatsubaraGrid`. There the two sums meet as ``lambda(n - m) (omega_n Delta_m - Delta_n omega_m)``, which vanishes at
-m = n: the narrow peak of a soft phonon need not be resolved for its pairing and its renormalisation to cancel.
+(Carbotte, doi:10.1103/RevModPhys.62.1027.) Z is eliminated and Delta found by Newton's method on the few
+nodes of a `MatsubaraGrid`. There the two sums meet as ``lambda(n - m) (omega_n Delta_m - Delta_n
+omega_m)``, which vanishes at m = n: the narrow peak of a soft phonon need not be resolved for its pairing
+and its renormalisation to cancel.
 """
 
 from __future__ import annotations
@@ -196,8 +198,8 @@ class _Equations:
         self.interaction, self.grid, self.omega, self.kt = interaction, grid, omega, kt_mev
         self.infinite_z = interaction.cutoffs.infinite_z
         bands, size = interaction.bands, grid.size
-        self.pairing = np.empty((bands, size, bands, size))
-        self.turning = np.empty((bands, size, bands, size))
+        pairing = np.empty((bands, size, bands, size))
+        turning = np.empty((bands, size, bands, size))
         self.rest = np.ones((bands, size))
         mu = interaction.mu_star_at(kt_mev)
         scale = np.pi * kt_mev
@@ -208,12 +210,12 @@ class _Equations:
                 minus, plus = lam[grid.minus], lam[grid.plus]
                 block = scale * (minus + plus) * grid.phonon
                 block -= (2.0 * scale * mu[i, j]) * grid.coulomb
-                self.pairing[i, :, j] = block
-                self.turning[i, :, j] = scale * (minus - plus) * weights / omega[:, None]
+                pairing[i, :, j] = block
+                turning[i, :, j] = scale * (minus - plus) * weights / omega[:, None]
                 if self.infinite_z:
                     self.rest[i] += scale / omega * tail(coupling, grid.end, grid.index, kt_mev)[0]
-        self.pairing = self.pairing.reshape(bands * size, bands * size)
-        self.turning = self.turning.reshape(bands * size, bands * size)
+        self.pairing = pairing.reshape(bands * size, bands * size)
+        self.turning = turning.reshape(bands * size, bands * size)
         self.frequencies = np.tile(omega, bands)
 
     def profile(self, start_mev: FloatArray) -> FloatArray:
@@ -236,7 +238,8 @@ class _Equations:
         """Newton's method; a step that would turn the gap's sign at low frequency is cut."""
         x, omega, shape = delta.ravel().copy(), self.frequencies, delta.shape
         residual, scale, steps = np.inf, 0.0, 0
-        for steps in range(1, MAX_STEPS + 1):
+        while True:
+            steps += 1
             root = np.sqrt(omega * omega + x * x)
             z = self.turning @ (omega / root) + self.rest.ravel()
             error = self.pairing @ (x / root) - z * x
@@ -252,15 +255,15 @@ class _Equations:
             jacobian = self.pairing * (omega * omega * cube)
             jacobian += (x[:, None] * self.turning) * (omega * x * cube)
             jacobian.flat[:: x.size + 1] -= z
+            if steps == MAX_STEPS:
+                raise ConvergenceError(
+                    f"the gap equations at {self.kt:g} meV of k T did not converge in {MAX_STEPS} steps: the "
+                    f"residual is {residual:.1e}"
+                )
             step = np.linalg.solve(jacobian, -error)
             # Towards zero go by halves at most: the trivial solution attracts Newton's method as well.
             overlap = float(step @ x) / float(x @ x)
             x += step * (min(1.0, -0.5 / overlap) if overlap < -0.5 else min(1.0, 1.0 / max(overlap, 1.0)))
-        else:
-            raise ConvergenceError(
-                f"the gap equations at {self.kt:g} meV of k T did not converge in {MAX_STEPS} steps: the "
-                f"residual is {residual:.1e}"
-            )
         if x[0] < 0.0:
             x = -x
         found = x.reshape(shape)

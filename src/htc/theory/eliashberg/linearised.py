@@ -1,14 +1,15 @@
 """Tc from the linearised Eliashberg equations on the Matsubara axis.
 
-With ``omega_n = (2n + 1) pi k T`` and ``x_n = Delta_n sqrt(w_n / (2n + 1))`` the gap vanishes where the matrix
+With ``omega_n = (2n + 1) pi k T`` and ``x_n = Delta_n sqrt(w_n / (2n + 1))`` the gap vanishes where the
+matrix
 
     A_nm = s_n s_m [lambda(n - m) + lambda(n + m + 1) - 2 mu*] - delta_nm Z_n,    s_n = sqrt(w_n / (2n + 1)),
     (2n + 1) Z_n = 2n + 1 + lambda(0) + 2 sum_{l=1}^{n} lambda(l)
 
-has the algebraically largest eigenvalue 0 (Owen and Scalapino, doi:10.1016/0031-8914(71)90313-6; Allen and Dynes,
-doi:10.1103/PhysRevB.12.905). Each step is one inverse iteration and one Newton step in ln T on the Rayleigh
-quotient, whose derivative is exact at a held number of frequencies; the error falls as its cube. That the
-eigenvalue found is the largest is proven by a Cholesky factorisation, not assumed.
+has the algebraically largest eigenvalue 0 (Owen and Scalapino, doi:10.1016/0031-8914(71)90313-6; Allen and
+Dynes, doi:10.1103/PhysRevB.12.905). Each step is one inverse iteration and one Newton step in ln T on the
+Rayleigh quotient, whose derivative is exact at a held number of frequencies; the error falls as its cube.
+That the eigenvalue found is the largest is proven by a Cholesky factorisation, not assumed.
 """
 
 from __future__ import annotations
@@ -37,6 +38,12 @@ NEAR: Final[float] = 1e-2
 
 SMOOTH_DONE: Final[float] = 1e-6
 """The same as `DONE` where weights move with T: the slope is then good to some percent only."""
+
+TINY: Final[float] = 1e-12
+"""A relative step over the temperature where the number of frequencies changes."""
+
+FLAT: Final[float] = 0.05
+"""With the slope at held frequencies below this share of that of the frequencies lost, these decide on Tc."""
 
 MAX_STEPS: Final[int] = 60
 FLOOR: Final[float] = 1e-7
@@ -146,7 +153,7 @@ def largest_eigenvalue(coupling: Coupling, cutoffs: Cutoffs, kt_mev: float) -> f
 
 
 def total_slope(coupling: Coupling, cutoffs: Cutoffs, found: LinearSolution) -> float:
-    """d (largest eigenvalue) / d ln T at Tc with all that moves with T, by a difference; for a smooth edge."""
+    """d (largest eigenvalue) / d ln T at Tc with all that moves with T, for a smooth edge."""
     search = _Search(coupling, cutoffs, found.floor_mev)
     search.vector, search.left, search.grid = found.right, found.left, found.grid
     h = 2e-3
@@ -173,7 +180,8 @@ class _Search:
         self.width = np.sqrt(max(second / coupling.lambda_ep, 0.0)) or float(coupling.omega_mev[-1])
         self.steps = 0
         self.grid: MatsubaraGrid | None = None
-        self.vector = self.left = np.empty(0)
+        self.vector: FloatArray = np.empty(0)
+        self.left: FloatArray = self.vector
         self.slope = -1.0
         self.edge = 0.0
         self.pair_sum = 0.0
@@ -197,54 +205,84 @@ class _Search:
                 break
             before = (value, step)
         if not smooth:
-            return self._hold(grid_at(self.cutoffs, kt), kt)
+            return self._hold(kt)
         self._prove_largest(matrix, value)
         return self._solution(kt)
 
-    def _hold(self, grid: MatsubaraGrid, kt: float) -> LinearSolution:
-        """Newton at a held number of frequencies; from interval to interval of T until the root is within."""
+    def _hold(self, kt: float) -> LinearSolution:
+        """Newton at held numbers of frequencies, from interval to interval of T until the root is within."""
         visited: set[tuple[int, int]] = set()
         while True:
-            kt = self._root(grid, kt)
+            grid = grid_at(self.cutoffs, kt)
             low, high = _interval(self.cutoffs, grid)
+            kt = self._root_within(grid, kt, low, high)
             visited.add(_counts(grid))
-            if kt >= high:
-                edge, grid = high, grid_at(self.cutoffs, high * (1.0 + 1e-12))
-            elif kt < low:
-                edge, grid = low, grid_at(self.cutoffs, low * (1.0 - 1e-12))
-            else:
-                # Where mu* weighs more than the pairing, a frequency less lifts the eigenvalue: look once more.
-                if np.log(high / kt) > 3.0 * abs(self.edge / self.slope) / grid.coulomb.sum():
+            if low < kt < high:
+                # A symmetric matrix less a row has a lower largest eigenvalue. Where mu* or Z change with
+                # that row it may be a higher one, and pass zero again: look once more.
+                near = np.log(high / kt) < 3.0 * abs(self.edge / self.slope) / grid.coulomb.sum()
+                if not near or self._falls_at_changes(grid):
                     return self._solution(kt)
                 found = self._solution(kt)
-                above = grid_at(self.cutoffs, high * (1.0 + 1e-12))
+                above = grid_at(self.cutoffs, high * (1.0 + TINY))
                 if _counts(above) in visited or self._settled(above, high) <= 0.0:
                     return found
-                kt, grid = high, above
+                kt = high * (1.0 + TINY)
                 continue
+            rising = kt >= high
+            beyond = kt * (1.0 + TINY if rising else 1.0 - TINY)
+            grid = grid_at(self.cutoffs, beyond)
+            if (self._settled(grid, kt) > 0.0) != rising:
+                # Above zero on one side of the change and below on the other: Tc is the change.
+                return self._solution(kt)
             if _counts(grid) in visited:
                 raise _LostError
-            if (self._settled(grid, edge) > 0.0) != (kt >= high):
-                # Above zero on one side of the change and below on the other: Tc is the change.
-                return self._solution(edge)
-            kt = edge
+            kt = beyond
 
-    def _root(self, grid: MatsubaraGrid, kt: float) -> float:
-        """Where the eigenvalue is zero on one grid, whatever temperatures that belongs to."""
+    def _falls_at_changes(self, grid: MatsubaraGrid) -> bool:
+        cutoffs = self.cutoffs
+        return grid.coulomb_ratio is None and cutoffs.infinite_z and not cutoffs.rescaled_to_last
+
+    def _root_within(self, grid: MatsubaraGrid, kt: float, low: float, high: float) -> float:
+        """Where the eigenvalue is zero on one grid; an end of its interval where it is not zero inside."""
         while True:
             followed = grid is self.grid
             value, matrix = self._evaluate(grid, kt)
+            if self.slope > FLAT * self.edge:
+                return self._last_change(kt)
             step = self._newton(value, self.slope)
-            kt *= np.exp(step)
-            if kt < self.floor:
-                raise _LostError
-            if abs(step) < DONE and followed:
+            kt = kt * np.exp(step)
+            if kt >= high or kt <= low:
+                kt = high if kt >= high else low
+                value = self._settled(grid, kt)
+                if (value > 0.0) == (kt == high):
+                    return kt
+            elif abs(step) < DONE and followed:
                 self._prove_largest(matrix, value)
                 return kt
 
+    def _last_change(self, kt: float) -> float:
+        """The highest temperature with an eigenvalue above zero, where it rises while frequencies are held.
+
+        So it is with weak coupling far below the cutoff: it is the frequencies lost, one by one, that end
+        superconductivity, and the last of them decides.
+        """
+        while True:
+            _, high = _interval(self.cutoffs, grid_at(self.cutoffs, kt))
+            value = self._settled(grid_at(self.cutoffs, kt), high)
+            step = self._newton(value, self.slope + self.edge)
+            if value < 0.0:
+                kt = min(
+                    kt * np.exp(step), _interval(self.cutoffs, grid_at(self.cutoffs, kt))[0] * (1.0 - TINY)
+                )
+                continue
+            following = grid_at(self.cutoffs, high * (1.0 + TINY))
+            if self._settled(following, _interval(self.cutoffs, following)[1]) < 0.0:
+                return high
+            kt = high * max(np.exp(step), 1.0 + TINY)
+
     def _settled(self, grid: MatsubaraGrid, kt: float) -> float:
-        """The eigenvalue on another grid."""
-        self._evaluate(grid, kt)
+        """The eigenvalue at a temperature where the last one was near, on this grid or its neighbour."""
         return self._evaluate(grid, kt)[0]
 
     def from_bracket(self) -> LinearSolution:
@@ -290,9 +328,9 @@ class _Search:
         if shift > 0.05:
             a = a.copy()
             a.flat[:: a.shape[0] + 1] -= shift
-        y = np.linalg.solve(a, x)
+        y: FloatArray = np.linalg.solve(a, x)
         y /= np.sqrt(y @ y)
-        left = y
+        left: FloatArray = y
         if grid.coulomb_ratio is not None:
             left = np.linalg.solve(a.T, x)
             left /= left @ y

@@ -1,10 +1,10 @@
 """How Tc answers to the spectrum: which phonons make it, and what heavier isotopes do to it.
 
 A change of lambda changes the largest eigenvalue of the linearised equations by its expectation in their
-eigenvectors (Hellmann and Feynman), and Tc by that over minus the slope of the eigenvalue with T. An isotope leaves
-the lambda of a mode as it is, for M w^2 does not depend on M, and moves its frequency; the Coulomb sum, which ends at
-an energy of the electrons, stays (Rainer and Culetto, doi:10.1103/PhysRevB.19.2540; Bergmann and Rainer,
-doi:10.1007/BF02351862).
+eigenvectors (Hellmann and Feynman), and Tc by that over minus the slope of the eigenvalue with T. An
+isotope leaves the lambda of a mode as it is, for M w^2 does not depend on M, and moves its frequency; the
+Coulomb sum, which ends at an energy of the electrons, stays (Rainer and Culetto,
+doi:10.1103/PhysRevB.19.2540; Bergmann and Rainer, doi:10.1007/BF02351862).
 """
 
 from __future__ import annotations
@@ -38,12 +38,13 @@ class Response:
     omega_mev: FloatArray
     """Phonon energies, meV, shape ``(n,)``: the grid of the spectrum."""
     dtc_da2f_k_per_mev: FloatArray
-    """delta Tc / delta alpha2F(omega), K/meV, shape ``(n,)``: weight ``h`` in alpha2F over a width ``d`` meV about
-    omega adds ``h d`` times this to Tc."""
+    """delta Tc / delta alpha2F(omega), K/meV, shape ``(n,)``: weight ``h`` in alpha2F over a width ``d``
+    meV about omega adds ``h d`` times this to Tc."""
     dtc_dlambda_k: FloatArray
     """d Tc / d lambda for coupling added at omega, K, shape ``(n,)``."""
     tc_share: FloatArray
-    """Cumulated ``d ln Tc / d ln`` (all of alpha2F below omega), shape ``(n,)``: where coupling acts upon Tc."""
+    """Cumulated ``d ln Tc / d ln`` (all of alpha2F below omega), shape ``(n,)``: where coupling acts upon
+    Tc."""
     isotope_coefficient: float
     """alpha = -d ln Tc / d ln M for all masses together."""
     isotope_share: FloatArray
@@ -53,7 +54,8 @@ class Response:
         """alpha of one element.
 
         Args:
-            mode_weight: that element's share of the squared displacement of the modes at each omega, between 0
+            mode_weight: that element's share of the squared displacement of the modes at each omega,
+            between 0
                 and 1 and summing to 1 over the elements, e.g. its partial over the total phonon density of
                 states; shape ``(n,)``.
 
@@ -97,7 +99,8 @@ def response(
     found = find_transition(coupling, cutoffs)
     if not found.kt_mev > 0.0:
         raise SpectrumError(
-            f"nothing superconducts at mu* = {mu_star:g}: there is no Tc to change", where=spectrum.label or None
+            f"nothing superconducts at mu* = {mu_star:g}: there is no Tc to change",
+            where=spectrum.label or None,
         )
     tc = found.kt_mev * K_PER_MEV
     omega = spectrum.omega_mev
@@ -123,7 +126,9 @@ def response(
     )
 
 
-def _expectations(sample: FloatArray, cutoffs: Cutoffs, found: LinearSolution) -> tuple[FloatArray, FloatArray]:
+def _expectations(
+    sample: FloatArray, cutoffs: Cutoffs, found: LinearSolution
+) -> tuple[FloatArray, FloatArray]:
     """d (eigenvalue) / d lambda, and / d ln omega for lambda = 1, of oscillators at the sampled energies."""
     grid, kt = found.grid, found.kt_mev
     if grid is None:

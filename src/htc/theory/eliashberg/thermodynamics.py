@@ -1,13 +1,15 @@
 """Free energy, critical field and specific heat of a superconductor, against its normal state.
 
-The difference of free energies is that of Bardeen and Stephen (doi:10.1103/PhysRev.136.A1485) on the Matsubara
-axis, per state of one spin at the Fermi level,
+The difference of free energies is that of Bardeen and Stephen (doi:10.1103/PhysRev.136.A1485) on the
+Matsubara axis, per state of one spin at the Fermi level,
 
-    dF/N(0) = -2 pi T sum_{n>=0} (R_n - omega_n) (Z_n^S - Z_n^N omega_n / R_n),    R = sqrt(omega^2 + Delta^2),
+    dF/N(0) = -2 pi T sum_{n>=0} (R_n - omega_n) (Z_n^S - Z_n^N omega_n / R_n),    R = sqrt(omega^2 +
+    Delta^2),
 
-and everything else its derivative by T: the critical field ``H_c^2 / 8 pi = -dF``, the entropy ``-d(dF)/dT`` and
-the specific heat ``-T d^2(dF)/dT^2`` (Carbotte, doi:10.1103/RevModPhys.62.1027). To be differentiated twice, dF must
-depend smoothly on T: the sums have smooth edges here, which moves Tc by some 0.1 % against sums that end in a step.
+and everything else its derivative by T: the critical field ``H_c^2 / 8 pi = -dF``, the entropy
+``-d(dF)/dT`` and the specific heat ``-T d^2(dF)/dT^2`` (Carbotte, doi:10.1103/RevModPhys.62.1027). To be
+differentiated twice, dF must depend smoothly on T: the sums have smooth edges here, which moves Tc by some
+0.1 % against sums that end in a step.
 """
 
 from __future__ import annotations
@@ -51,7 +53,8 @@ ELEMENTARY_CHARGE: Final[float] = 1.602176634e-19
 class Thermodynamics:
     """The superconducting state against the normal one, from T = 0 to Tc.
 
-    For weak coupling the ratios go to 3.53, 1.43 and 0.168, and the deviation function to a minimum of -0.037.
+    For weak coupling the ratios go to 3.53, 1.43 and 0.168, and the deviation function to a minimum of
+    -0.037.
     """
 
     tc_k: float
@@ -97,7 +100,9 @@ class Thermodynamics:
 
 def free_energy_difference(solution: GapSolution) -> FloatArray:
     """(F_S - F_N)/N_i(0) of each band, meV^2, shape ``(b,)``; N_i(0) the states of one spin."""
-    normal = solve_gap(solution.interaction, solution.kt_mev, np.zeros(solution.interaction.bands), normal=True)
+    normal = solve_gap(
+        solution.interaction, solution.kt_mev, np.zeros(solution.interaction.bands), normal=True
+    )
     omega, grid = solution.omega_mev, solution.grid
     root = np.sqrt(omega**2 + solution.delta_mev**2)
     # R - omega by its conjugate: at high frequency the two agree to the last digit.
@@ -140,7 +145,8 @@ def thermodynamics(
         raise SpectrumError(f"nothing superconducts at mu* = {mu_star:g}", where=spectrum.label or None)
     interaction = Interaction.of_one_band(coupling, cutoffs)
 
-    # dF vanishes at Tc as (1 - t^2)^2: what is left of it is smooth all the way, and has no zero to lose digits at.
+    # dF vanishes at Tc as (1 - t^2)^2: what is left of it is smooth all the way, and has no zero to lose
+    # digits at.
     angles = np.pi * (np.arange(SOLVED) + 0.5) / SOLVED
     solved = LOWEST + (1.0 - LOWEST) * 0.5 * (1.0 + np.cos(angles[::-1]))
     solutions = gap_below(interaction, kt_c, solved * kt_c)
@@ -159,7 +165,9 @@ def thermodynamics(
     misfit = float(np.max(np.abs(shape(solved**2) * (1.0 - solved**2) ** 2 - energies)) / abs(free[0]))
     warnings = []
     if misfit > 1e-4:
-        warnings.append(f"the free energy is smooth in T to {misfit:.0e} only: derivatives may be off by more")
+        warnings.append(
+            f"the free energy is smooth in T to {misfit:.0e} only: derivatives may be off by more"
+        )
     return Thermodynamics(
         tc_k=kt_c * K_PER_MEV,
         convention=row.name,

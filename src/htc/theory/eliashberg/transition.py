@@ -40,7 +40,8 @@ class Transition:
     tc_k: float
     """Critical temperature, K; 0 with a reason where there is none."""
     converged: bool
-    """Whether the search settled; a Tc of 0 is settled when the repulsion was seen to win down to `floor_k`."""
+    """Whether the search settled; a Tc of 0 is settled when the repulsion was seen to win down to
+    `floor_k`."""
     convention: str
     mu_star: float
     """As given."""
@@ -155,22 +156,16 @@ def _warnings(cutoffs: Cutoffs, found: LinearSolution) -> tuple[Flag, ...]:
     warnings = []
     slope = sensitivity(cutoffs, found)
     if slope is not None and slope > SENSITIVE:
-        warnings.append(
-            Flag(
-                "cutoff-sensitive",
-                f"Tc rises by {10.0 * slope:.1f} % when the cutoff rises by 10 %: mu* = {cutoffs.mu_star:g} has "
-                "a meaning only with the cutoff of its convention",
-                slope,
-            )
+        message = (
+            f"Tc rises by {10.0 * slope:.1f} % when the cutoff rises by 10 %: "
+            f"mu* = {cutoffs.mu_star:g} has a meaning only with the cutoff of its convention"
         )
+        warnings.append(Flag("cutoff-sensitive", message, slope))
     if found.grid is not None and found.grid.end < FEW_FREQUENCIES:
-        warnings.append(
-            Flag(
-                "few-frequencies",
-                f"only {found.grid.end} Matsubara frequencies lie below the cutoff: it is not large against Tc",
-                float(found.grid.end),
-            )
+        message = (
+            f"only {found.grid.end} Matsubara frequencies lie below the cutoff: it is not large against Tc"
         )
+        warnings.append(Flag("few-frequencies", message, float(found.grid.end)))
     return tuple(warnings)
 
 
