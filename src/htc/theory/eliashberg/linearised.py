@@ -329,11 +329,11 @@ class _Search:
             a = a.copy()
             a.flat[:: a.shape[0] + 1] -= shift
         y: FloatArray = np.linalg.solve(a, x)
-        y /= np.sqrt(y @ y)
+        y *= 1.0 / float(np.sqrt(y @ y))
         left: FloatArray = y
         if grid.coulomb_ratio is not None:
             left = np.linalg.solve(a.T, x)
-            left /= left @ y
+            left *= 1.0 / float(left @ y)
         self.vector, self.left, self.grid = y, left, grid
         self.slope = matrix.slope(left, y)
         self.edge = matrix.edge(left, y)
