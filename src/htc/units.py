@@ -1,4 +1,4 @@
-"""Unit conversions, all derived from the CODATA constants in ``scipy.constants``.
+"""Unit conversions, all derived from the constants below.
 
 Energies are meV inside the numerical core and kelvin wherever a person reads them.
 A factor named ``A_PER_B`` turns a number of ``B`` into a number of ``A``: ``e_mev = nu_thz * MEV_PER_THZ``.
@@ -8,15 +8,21 @@ from __future__ import annotations
 
 from typing import Final
 
-from scipy import constants as _c
+# Exact in the SI of 2019, and CODATA 2022 (https://physics.nist.gov/constants) for the Hartree energy. They are
+# those of scipy.constants, as a test makes sure; importing that takes longer than solving for Tc.
+_BOLTZMANN: Final[float] = 1.380649e-23  # J/K
+_CHARGE: Final[float] = 1.602176634e-19  # C
+_PLANCK: Final[float] = 6.62607015e-34  # J s
+_LIGHT: Final[float] = 299792458.0  # m/s
+_HARTREE_EV: Final[float] = 27.211386245981
 
-KB_MEV_PER_K: Final[float] = _c.k / _c.e * 1e3
+KB_MEV_PER_K: Final[float] = _BOLTZMANN / _CHARGE * 1e3
 """Boltzmann constant, meV/K."""
 
 K_PER_MEV: Final[float] = 1.0 / KB_MEV_PER_K
-MEV_PER_THZ: Final[float] = _c.h * 1e12 / _c.e * 1e3
-MEV_PER_INVERSE_CM: Final[float] = _c.h * _c.c * 100.0 / _c.e * 1e3
-MEV_PER_HARTREE: Final[float] = _c.physical_constants["Hartree energy in eV"][0] * 1e3
+MEV_PER_THZ: Final[float] = _PLANCK * 1e12 / _CHARGE * 1e3
+MEV_PER_INVERSE_CM: Final[float] = _PLANCK * _LIGHT * 100.0 / _CHARGE * 1e3
+MEV_PER_HARTREE: Final[float] = _HARTREE_EV * 1e3
 MEV_PER_RYDBERG: Final[float] = MEV_PER_HARTREE / 2.0
 MEV_PER_EV: Final[float] = 1e3
 
