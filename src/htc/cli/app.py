@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from htc.cli import db, demo, model, predict, serve, settings, show, tc, top
+from htc.cli import db, demo, eliashberg, model, predict, serve, settings, show, tc, top
 from htc.cli.console import err, out
 from htc.cli.exit_codes import ExitCode, exit_code
 from htc.errors import HTCError
@@ -29,6 +29,7 @@ app = typer.Typer(
 
 predict.register(app)
 tc.register(app)
+eliashberg.register(app)
 top.register(app)
 show.register(app)
 app.add_typer(model.app, name="model")

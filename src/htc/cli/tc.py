@@ -1,10 +1,9 @@
-"""``htc tc``: from spectra to critical temperatures by closed formulas."""
+"""``htc tc``: from spectra to critical temperatures, by closed formulas and the Eliashberg equations."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -13,28 +12,22 @@ import typer
 from htc.cli.console import err, out, print_json
 from htc.cli.exit_codes import ExitCode, exit_code
 from htc.cli.figures import check_figure_path
-from htc.errors import HTCError, InputError, SpectrumError
+from htc.cli.reading import Negative, read_sources
+from htc.errors import ConvergenceError, HTCError, InputError, SpectrumError
 
 if TYPE_CHECKING:
     from htc.spectra import Spectrum
 
 __all__ = ["register"]
 
-DEFAULT_FORMULAS: Final[tuple[str, ...]] = ("exponential", "allen_dynes", "xie_2022")
+DEFAULT_METHODS: Final[tuple[str, ...]] = ("exponential", "allen_dynes", "xie_2022", "eliashberg")
 _HEADS: Final[dict[str, str]] = {
     "exponential": "exp.",
     "allen_dynes": "AD",
     "allen_dynes_f1": "AD f1",
     "xie_2022": "Xie",
+    "eliashberg": "Eliashb.",
 }
-
-
-class Negative(StrEnum):
-    """The ways to treat alpha2F < 0."""
-
-    KEEP = "keep"
-    CLIP = "clip"
-    REFUSE = "refuse"
 
 
 @dataclass(slots=True)
@@ -44,6 +37,7 @@ class Row:
     source: str
     spectrum: Spectrum
     mu_star: float
+    convention: str
     tc_k: dict[str, float | None]
     intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
     flags: list[str] = field(default_factory=list)
@@ -58,6 +52,7 @@ class Row:
             "omega_log_k": _finite(self.spectrum.omega_log_k),
             "omega_2_k": _finite(self.spectrum.omega_2_k),
             "mu_star": self.mu_star,
+            "convention": self.convention,
             "tc_k": self.tc_k,
             "flags": self.flags,
         }
@@ -103,10 +98,18 @@ def tc(
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="Formula to show: exponential, allen_dynes, allen_dynes_f1, xie_2022 or all. Repeat for "
-            "several. [default: exponential, allen_dynes, xie_2022]",
+            help="What to show: exponential, allen_dynes, allen_dynes_f1, xie_2022, eliashberg or all. "
+            "Repeat for several. [default: exponential, allen_dynes, xie_2022, eliashberg]",
         ),
     ] = None,
+    convention: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="What mu* means to the Eliashberg equations: asis, epw, ebmb, elk or isome. Formulas "
+            "have their own meaning of it.",
+        ),
+    ] = "asis",
     negative: Annotated[
         Negative, typer.Option(help="What to do with alpha2F < 0: keep it and say so, clip it, or refuse.")
     ] = Negative.KEEP,
@@ -140,7 +143,7 @@ def tc(
         typer.Option(metavar="FILE.png", help="Draw alpha2F and running lambda (.png, .pdf or .svg)."),
     ] = None,
 ) -> None:
-    """Critical temperatures of electron-phonon spectra by closed formulas.
+    """Critical temperatures of electron-phonon spectra by closed formulas and the Eliashberg equations.
 
     Reads Quantum ESPRESSO, EPW, Elk, ABINIT and other alpha2F files; the format is found from their content.
     Every smearing is a spectrum of its own. One bad file never stops the rest: exit code 3 says that some
@@ -153,9 +156,13 @@ def tc(
     Example: `htc tc MgB2.a2f --mu-star 0.16 --store MgB2`
     """
     check_figure_path(plot)
-    names = _formula_names(formula_set)
+    names = _method_names(formula_set)
     sigmas = Sigmas(sigma_lambda, sigma_omega_log, sigma_mu_star)
-    rows, errors = _compute(spectra, unit, negative, mu_star, names, sigmas)
+    errors: list[HTCError] = []
+    rows = [
+        _row(source, spectrum, mu_star, names, sigmas, convention)
+        for source, spectrum in read_sources(spectra, unit, negative, errors)
+    ]
     if as_json:
         print_json([row.as_dict() for row in rows])
     elif rows:
@@ -205,67 +212,44 @@ def _store(rows: Sequence[Row], formula: str, mu_star: float, pressure_gpa: floa
     return [result.error for result in results if isinstance(result, Failure)]
 
 
-def _formula_names(given: Sequence[str] | None) -> list[str]:
-    from htc.theory import FORMULAS, get_formula
+def _method_names(given: Sequence[str] | None) -> list[str]:
+    from htc.theory import METHODS, get_formula
 
     if not given:
-        return list(DEFAULT_FORMULAS)
+        return list(DEFAULT_METHODS)
     if "all" in given:
-        return list(FORMULAS)
-    return [get_formula(name).name for name in dict.fromkeys(given)]
+        return list(METHODS)
+    return [name if name in METHODS else get_formula(name).name for name in dict.fromkeys(given)]
 
 
-def _compute(
-    paths: Iterable[Path],
-    unit: str | None,
-    negative: Negative,
+def _row(
+    source: str,
+    spectrum: Spectrum,
     mu_star: float,
     names: Sequence[str],
     sigmas: Sigmas,
-) -> tuple[list[Row], list[HTCError]]:
-    from htc.cli.app import report
-    from htc.spectra import find_spectra, read_spectra
-    from htc.spectra.energy import parse_unit
-    from htc.spectra.readers import is_folder
-
-    if unit is not None:
-        unit = parse_unit(unit)
-    rows: list[Row] = []
-    errors: list[HTCError] = []
-    for path in paths:
-        try:
-            files = find_spectra(path) if is_folder(path) else [path]
-        except HTCError as error:
-            report(error)
-            errors.append(error)
-            continue
-        for file in files:
-            try:
-                read = read_spectra(file, unit=unit, negative=negative.value)
-            except HTCError as error:
-                report(error)
-                errors.append(error)
-            else:
-                rows += [_row(str(file), spectrum, mu_star, names, sigmas) for spectrum in read]
-    return rows, errors
-
-
-def _row(source: str, spectrum: Spectrum, mu_star: float, names: Sequence[str], sigmas: Sigmas) -> Row:
+    convention: str,
+) -> Row:
     from htc.spectra import check
-    from htc.theory import critical_temperature
+    from htc.theory import ELIASHBERG, critical_temperature
 
-    row = Row(source, spectrum, mu_star, {}, flags=[str(flag) for flag in check(spectrum)])
+    row = Row(source, spectrum, mu_star, convention, {}, flags=[str(flag) for flag in check(spectrum)])
     for name in names:
+        solved = name == ELIASHBERG
         try:
-            result = critical_temperature(spectrum, mu_star, name)
+            result = critical_temperature(spectrum, mu_star, name, convention if solved else None)
         except SpectrumError as error:
             row.tc_k[name] = None
             row.flags.append(f"no-moments: {name}: {error.what}")
             continue
+        except ConvergenceError as error:
+            row.tc_k[name] = None
+            row.flags.append(f"not-converged: {name}: {error.what}")
+            continue
         row.tc_k[name] = result.tc_k
         if result.reason is not None:
             row.flags.append(f"tc-zero: {name}: {result.reason}")
-        if sigmas and result.omega_log_k is not None:
+        if sigmas and not solved and result.omega_log_k is not None:
             row.intervals[name] = _interval(name, spectrum, mu_star, sigmas)
     return row
 
@@ -353,6 +337,10 @@ def _print_table(source: str, rows: Sequence[Row], names: Sequence[str]) -> None
     for i, (code, text) in enumerate(notes.items(), 1):
         out.print(f"  {i}  {code}: {text}", style="yellow", markup=False, soft_wrap=True)
     _print_plateau(rows)
+    if "eliashberg" in names:
+        from htc.theory.eliashberg.conventions import get_convention
+
+        out.print(f"  Eliashberg: {get_convention(rows[0].convention).title}", style="dim", markup=False)
     out.print()
 
 

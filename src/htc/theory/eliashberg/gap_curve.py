@@ -41,8 +41,8 @@ class Gap:
     z0: FloatArray
     """Z(i omega_0), shape ``(t,)``."""
     edge_mev: FloatArray
-    """The gap a tunnelling experiment sees, Re Delta(omega) = omega by Pade approximants, meV, shape ``(t,)``;
-    NaN where there is none or it is not to be trusted."""
+    """The gap a tunnelling experiment sees, Re Delta(omega) = omega by Pade approximants, meV, shape
+    ``(t,)``; NaN where there is none or it is not to be trusted."""
     zero_temperature_mev: float | None
     """Gap edge for T -> 0, meV; None where nothing superconducts or the continuation is not to be trusted."""
     ratio_2delta_ktc: float | None
@@ -73,7 +73,8 @@ def gap(
         edge: how the sums end, see `htc.theory.eliashberg.transition`.
 
     Raises:
-        InputError: an argument is not usable; among them T = 0, where the Matsubara sums become integrals: the
+        InputError: an argument is not usable; among them T = 0, where the Matsubara sums become integrals:
+        the
             gap at 0.1 Tc is that of T = 0 to a millionth.
         SpectrumError: the spectrum lacks what the convention goes by.
         ConvergenceError: Tc or a gap was not found.
@@ -151,10 +152,9 @@ def _edges(solutions: list[GapSolution]) -> tuple[FloatArray, tuple[Flag, ...]]:
     from htc.theory.eliashberg.real_axis import gap_edges
 
     edges, doubts = np.full(len(solutions), np.nan), []
-    for i, solution in enumerate(solutions):
+    for i, (solution, found) in enumerate(zip(solutions, gap_edges(solutions), strict=True)):
         if not solution.superconducting:
             continue
-        found = gap_edges(solution)
         if found.trustworthy and found.edges_mev[0] is not None:
             edges[i] = found.edges_mev[0]
         else:

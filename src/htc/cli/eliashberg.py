@@ -1,0 +1,322 @@
+"""``htc eliashberg``: what the Eliashberg equations say of a spectrum."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from htc.cli.console import err, out, print_json
+from htc.cli.exit_codes import ExitCode, exit_code
+from htc.cli.figures import check_figure_path
+from htc.cli.reading import Negative, read_sources
+from htc.errors import HTCError, InputError
+
+if TYPE_CHECKING:
+    from htc.spectra import Spectrum
+    from htc.theory.eliashberg.account import Account
+
+__all__ = ["register"]
+
+MOST_TEMPERATURES: Final[int] = 1000
+
+_HEADS = ("lambda", "mu*", "mu* at\ncutoff", "cutoff\n(meV)", "Tc\n(K)", "d lnTc/\nd ln cutoff")
+_MORE_HEADS = (
+    "Delta0\n(meV)",
+    "2 Delta0/\nk Tc",
+    "dC/gamma Tc\nat Tc",
+    "gamma Tc²/\nHc²",
+    "isotope\nalpha",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A spectrum with what was found of it under one convention."""
+
+    source: str
+    spectrum: Spectrum
+    account: Account
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.command("eliashberg")(eliashberg)
+
+
+def eliashberg(
+    spectra: Annotated[
+        list[Path], typer.Argument(metavar="SPECTRUM...", help="Files with alpha2F, or folders of them.")
+    ],
+    mu_star: Annotated[
+        float,
+        typer.Option(
+            "--mu-star", min=0.0, max=1.0, help="Coulomb pseudopotential, as the convention has it."
+        ),
+    ] = 0.10,
+    convention: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="What mu* means and where the sums end: asis, epw, ebmb, elk, isome or all. Repeat "
+            "for several side by side. [default: asis]",
+        ),
+    ] = None,
+    cutoff: Annotated[
+        float | None,
+        typer.Option(
+            metavar="MEV", help="Cutoff of the Matsubara sums instead of the convention's; EPW's wscut."
+        ),
+    ] = None,
+    temperatures: Annotated[
+        str | None,
+        typer.Option(
+            metavar="K,K,...|LOW:HIGH:COUNT",
+            help="Temperatures of the gap, K. [default: 20 from 0.1 Tc to near Tc]",
+        ),
+    ] = None,
+    real_axis: Annotated[
+        bool,
+        typer.Option(
+            "--real-axis",
+            help="Continue the gap to real energies at the lowest temperature, by Pade and exactly.",
+        ),
+    ] = False,
+    tc_only: Annotated[
+        bool, typer.Option("--tc-only", help="Tc alone, on all cores: for thousands of spectra.")
+    ] = False,
+    unit: Annotated[
+        str | None,
+        typer.Option(
+            metavar="UNIT", help="Energy unit of tables that state none: meV, eV, THz, cm-1, Ry, Ha, K."
+        ),
+    ] = None,
+    negative: Annotated[
+        Negative, typer.Option(help="What to do with alpha2F < 0: keep it and say so, clip it, or refuse.")
+    ] = Negative.KEEP,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print a JSON list, an entry per spectrum and convention.")
+    ] = False,
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.png",
+            help="Draw alpha2F with running lambda, the gap, the density of states and d Tc/d alpha2F.",
+        ),
+    ] = None,
+) -> None:
+    """Tc, gap and thermodynamics of electron-phonon spectra from the isotropic Eliashberg equations.
+
+    Every code means something else by mu*: `--convention all` shows what Tc each of them would have given.
+    Reads what `htc tc` reads.
+
+    Example: `htc eliashberg MgB2.a2f --mu-star 0.16 --convention epw --cutoff 500`
+
+    Example: `htc eliashberg alpha2F.dat --convention all --tc-only`
+
+    Example: `htc eliashberg alpha2F.dat --temperatures 1:8:15 --real-axis --plot gap.png`
+    """
+    check_figure_path(plot)
+    names = _conventions(convention)
+    kelvin = _temperatures(temperatures)
+    if tc_only and (real_axis or plot is not None or kelvin is not None):
+        raise InputError(
+            "--tc-only leaves out the gap, and with it --temperatures, --real-axis and --plot",
+            where="--tc-only",
+        )
+    errors: list[HTCError] = []
+    read = list(read_sources(spectra, unit, negative, errors))
+    entries = _solve(read, names, mu_star, cutoff, kelvin, errors, real_axis=real_axis, tc_only=tc_only)
+    if as_json:
+        print_json([_as_dict(entry) for entry in entries])
+    elif entries:
+        _print_tables(entries, side_by_side=len(names) > 1)
+    if plot is not None and entries:
+        from htc.theory.eliashberg.plot import plot_accounts
+
+        plot_accounts([(entry.spectrum, entry.account) for entry in entries], plot)
+        err.print(f"drawn: {plot}", soft_wrap=True, markup=False)
+    if errors:
+        only = errors[0] if len(errors) == 1 else None
+        failed = exit_code(only) if only is not None else ExitCode.FAILED
+        raise typer.Exit(ExitCode.PARTIAL if entries else failed)
+
+
+def _conventions(given: Sequence[str] | None) -> list[str]:
+    from htc.theory.eliashberg.conventions import CONVENTIONS, get_convention
+
+    if not given:
+        return ["asis"]
+    if "all" in given:
+        return list(CONVENTIONS)
+    return [get_convention(name).name for name in dict.fromkeys(given)]
+
+
+def _temperatures(given: str | None) -> list[float] | None:
+    if given is None:
+        return None
+    try:
+        if ":" not in given:
+            return [float(part) for part in given.split(",")]
+        low, high, count = (float(part) for part in given.split(":"))
+        steps = int(count) - 1 if count == int(count) else 0
+    except (ValueError, OverflowError):
+        steps = 0
+    if not 1 <= steps < MOST_TEMPERATURES:
+        raise InputError(
+            f"cannot read the temperatures {given!r}",
+            where="--temperatures",
+            hint="give kelvins as 2,5,10 or as LOW:HIGH:COUNT, e.g. 1:8:15",
+        )
+    return [low + (high - low) * i / steps for i in range(steps + 1)]
+
+
+def _solve(
+    read: Sequence[tuple[str, Spectrum]],
+    names: Sequence[str],
+    mu_star: float,
+    cutoff: float | None,
+    kelvin: Sequence[float] | None,
+    errors: list[HTCError],
+    *,
+    real_axis: bool,
+    tc_only: bool,
+) -> list[Entry]:
+    from htc.cli.app import report
+    from htc.theory.eliashberg.account import Account
+    from htc.theory.eliashberg.batch import transitions
+
+    only = [spectrum for _, spectrum in read]
+    columns: list[list[Account | HTCError]] = []
+    for name in names:
+        if tc_only:
+            found = transitions(only, mu_star, name, cutoff_mev=cutoff)
+            columns.append([r if isinstance(r, HTCError) else Account(transition=r) for r in found])
+        else:
+            columns.append(
+                [_account(spectrum, mu_star, name, cutoff, kelvin, real_axis) for spectrum in only]
+            )
+    entries = []
+    for (source, spectrum), *results in zip(read, *columns, strict=True):
+        for result in results:
+            if isinstance(result, HTCError):
+                where = f"{source} {spectrum.label}".rstrip()
+                result.where = where if result.where is None else f"{where}, {result.where}"
+                report(result)
+                errors.append(result)
+            else:
+                entries.append(Entry(source, spectrum, result))
+    return entries
+
+
+def _account(
+    spectrum: Spectrum,
+    mu_star: float,
+    convention: str,
+    cutoff: float | None,
+    kelvin: Sequence[float] | None,
+    real_axis: bool,
+) -> Account | HTCError:
+    from htc.theory.eliashberg.account import account
+
+    try:
+        return account(
+            spectrum, mu_star, convention, cutoff_mev=cutoff, temperatures_k=kelvin, real_axis=real_axis
+        )
+    except HTCError as error:
+        return error
+
+
+def _as_dict(entry: Entry) -> dict[str, Any]:
+    """The entry of the JSON contract, ``docs/schemas/eliashberg.schema.json``."""
+    from htc.spectra import check
+
+    return {
+        "source": entry.source,
+        "format": entry.spectrum.provenance.get("format", ""),
+        "label": entry.spectrum.label,
+        **entry.account.as_dict(),
+        "flags": [str(flag) for flag in check(entry.spectrum)],
+    }
+
+
+def _print_tables(entries: Sequence[Entry], *, side_by_side: bool) -> None:
+    by_source: dict[str, list[Entry]] = {}
+    for entry in entries:
+        by_source.setdefault(entry.source, []).append(entry)
+    for source, members in by_source.items():
+        _print_table(source, members, side_by_side=side_by_side)
+
+
+def _print_table(source: str, entries: Sequence[Entry], *, side_by_side: bool) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    full = any(entry.account.gap is not None for entry in entries)
+    table = Table(
+        title=f"{escape(source)}  [dim]{entries[0].spectrum.provenance.get('format', '')}[/]",
+        title_justify="left",
+        box=None,
+        padding=(0, 1),
+        pad_edge=False,
+    )
+    table.add_column("label", no_wrap=True)
+    table.add_column("convention")
+    for head in _HEADS + (_MORE_HEADS if full else ()):
+        table.add_column(head, justify="right")
+    notes: dict[str, tuple[str, int]] = {}
+    for entry in entries:
+        found, more = entry.account.transition, entry.account
+        cells = [
+            escape(entry.spectrum.label),
+            found.convention,
+            f"{found.lambda_ep:.4f}",
+            f"{found.mu_star:g}",
+            _number(found.mu_star_at_cutoff, 3),
+            _number(found.omega_c_mev, 1),
+            _number(found.tc_k, 4 if found.tc_k < 1.0 else 3),
+            _number(found.cutoff_sensitivity, 3),
+        ]
+        if full:
+            cells += [
+                _number(more.gap.zero_temperature_mev if more.gap else None, 4),
+                _number(more.gap.ratio_2delta_ktc if more.gap else None, 3),
+                _number(more.thermodynamics.jump_ratio if more.thermodynamics else None, 3),
+                _number(more.thermodynamics.gamma_tc2_over_hc2 if more.thermodynamics else None, 4),
+                _number(more.response.isotope_coefficient if more.response else None, 3),
+            ]
+        table.add_row(*cells)
+        for text in more.remarks:
+            code, _, words = text.partition(": ")
+            about = f"{entry.spectrum.label} {found.convention}".lstrip()
+            first, count = notes.get(code, (f"{about}: {words}", 0))
+            notes[code] = (first, count + 1)
+    out.print(table)
+    for code, (text, count) in notes.items():
+        others = f" (and {count - 1} more)" if count > 1 else ""
+        out.print(f"  {code}: {text}{others}", style="yellow", markup=False, soft_wrap=True)
+    if full and not side_by_side and len(entries) == 1:
+        _print_gap(entries[0])
+    out.print()
+
+
+def _print_gap(entry: Entry) -> None:
+    from rich.table import Table
+
+    gap = entry.account.gap
+    if gap is None or not gap.temperature_k.size:
+        return
+    table = Table(box=None, padding=(0, 1), pad_edge=False)
+    for head in ("T\n(K)", "Delta(i w0)\n(meV)", "gap edge\n(meV)", "Z(i w0)"):
+        table.add_column(head, justify="right")
+    rows = zip(gap.temperature_k, gap.delta0_mev, gap.edge_mev, gap.z0, strict=True)
+    for kelvin, delta, edge, z in rows:
+        table.add_row(f"{kelvin:.4g}", f"{delta:.5f}", _number(float(edge), 5), f"{z:.4f}")
+    out.print(table)
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "-" if value is None or value != value else f"{value:.{digits}f}"
