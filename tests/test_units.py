@@ -25,4 +25,4 @@ def test_hartree_is_that_of_codata_2022() -> None:
     # A later adjustment than that of 2022 moves the value by a few of its standard deviations.
     assert abs(units.MEV_PER_HARTREE / 1e3 - value) <= 5.0 * spread
     if spread == 3e-11:
-        assert units.MEV_PER_HARTREE == value * 1e3
+        assert value * 1e3 == units.MEV_PER_HARTREE

@@ -46,12 +46,13 @@ class Coupling:
         weight: their contributions to lambda, shape ``(k,)``; single ones may be negative.
     """
 
-    __slots__ = ("_table", "omega_mev", "weight")
+    __slots__ = ("_inverse_square", "_table", "omega_mev", "weight")
 
     def __init__(self, omega_mev: FloatArray, weight: FloatArray) -> None:
         """Keep the oscillators."""
         self.omega_mev = omega_mev
         self.weight = weight
+        self._inverse_square = omega_mev**-2.0
         self._table: _Table | None = None
 
     @classmethod
@@ -64,10 +65,7 @@ class Coupling:
         """
         omega = spectrum.omega_mev
         weight = 2.0 * trapezoid_weights(omega) * spectrum.alpha2f / omega
-        if not compress:
-            return cls(omega, weight)
-        positions, projected = _project(omega, weight[:, None])
-        return cls(positions, projected[:, 0])
+        return cls(*_project(omega, weight)) if compress else cls(omega, weight)
 
     @property
     def lambda_ep(self) -> float:
@@ -93,7 +91,7 @@ class Coupling:
         return angles @ (self.omega_mev * self.weight)
 
     def _sum(self, nu_squared: FloatArray) -> tuple[FloatArray, FloatArray]:
-        share = np.multiply.outer(nu_squared, self.omega_mev**-2.0)
+        share = np.multiply.outer(nu_squared, self._inverse_square)
         share += 1.0
         np.reciprocal(share, out=share)
         values = share @ self.weight
@@ -149,37 +147,45 @@ class _Table:
 
 def trapezoid_weights(grid: FloatArray) -> FloatArray:
     """Weights w with ``sum(w * f(grid)) == numpy.trapezoid(f(grid), grid)``."""
-    steps = np.diff(grid)
+    halves = 0.5 * (grid[1:] - grid[:-1])
     weights = np.zeros_like(grid)
-    weights[:-1] = 0.5 * steps
-    weights[1:] += 0.5 * steps
+    weights[:-1] = halves
+    weights[1:] += halves
     return weights
 
 
 def _project(omega: FloatArray, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Carry point weights, shape ``(n, columns)``, over to the nodes of the bins that have any."""
-    depth = np.log(omega[-1] / np.maximum(omega, LOWEST * omega[-1])) / BIN_WIDTH
+    """Carry point weights over to the nodes of the bins that have any."""
+    highest = float(omega[-1])
+    depth = np.log(highest / np.maximum(omega, LOWEST * highest)) / BIN_WIDTH
     bins = depth.astype(np.int64)
     # Ascending omega means descending bins: each bin is one stretch of the grid.
-    starts = np.flatnonzero(np.diff(bins, prepend=-1))
-    if starts.size * NODES_PER_BIN >= omega.size:
+    ends = [*(np.flatnonzero(bins[1:] != bins[:-1]) + 1).tolist(), omega.size]
+    if len(ends) * NODES_PER_BIN >= omega.size:
         return omega, weights
     nodes, to_nodes = _chebyshev()
-    polynomials = _chebyshev_polynomials(2.0 * (depth - bins) - 1.0)
-    moments = np.add.reduceat(polynomials[:, :, None] * weights[None, :, :], starts, axis=1)
-    projected = np.einsum("kp,pbc->bkc", to_nodes, moments)
-    positions = omega[-1] * np.exp(-BIN_WIDTH * (bins[starts][:, None] + 0.5 * (nodes + 1.0)))
-    return positions.ravel(), projected.reshape(-1, weights.shape[1])
+    depth -= bins
+    polynomials = _chebyshev_polynomials(2.0 * depth - 1.0)
+    moments, first = np.empty((len(ends), NODES_PER_BIN)), 0
+    for k, end in enumerate(ends):
+        moments[k] = polynomials[:, first:end] @ weights[first:end]
+        first = end
+    tops = bins[np.array(ends) - 1]
+    positions = highest * np.exp(-BIN_WIDTH * (tops[:, None] + 0.5 * (nodes + 1.0)))
+    return positions.ravel(), (moments @ to_nodes.T).ravel()
 
 
 def _chebyshev_polynomials(x: FloatArray) -> FloatArray:
-    """T_0 ... T_(p-1) at x, shape ``(p, n)``."""
+    """T_0 ... T_(p-1) at x, shape ``(p, n)``, from ``T_(m+k) = 2 T_m T_k - T_(m-k)``."""
     values = np.empty((NODES_PER_BIN, x.size))
     values[0], values[1] = 1.0, x
-    twice = 2.0 * x
-    for k in range(2, NODES_PER_BIN):
-        np.multiply(twice, values[k - 1], out=values[k])
-        values[k] -= values[k - 2]
+    top = 1
+    while top < NODES_PER_BIN - 1:
+        count = min(top, NODES_PER_BIN - 1 - top)
+        further = values[top + 1 : top + 1 + count]
+        np.multiply(2.0 * values[top], values[1 : count + 1], out=further)
+        further -= values[top - count : top][::-1]
+        top += count
     return values
 
 
