@@ -45,10 +45,11 @@ def test_json_contract():
             "omega_log_k",
             "omega_2_k",
             "mu_star",
+            "convention",
             "tc_k",
             "flags",
         ]
-        assert list(entry["tc_k"]) == ["exponential", "allen_dynes", "xie_2022"]
+        assert list(entry["tc_k"]) == ["exponential", "allen_dynes", "xie_2022", "eliashberg"]
         assert entry["mu_star"] == 0.10
     assert value[0]["source"] == AL
     assert value[0]["format"] == "qe-lambda"
@@ -65,7 +66,7 @@ def test_mu_star_and_formula_set():
     assert entry["tc_k"]["exponential"] == pytest.approx(25.6625, abs=5e-5)
     assert entry["tc_k"]["xie_2022"] == pytest.approx(29.60, abs=5e-3)
     (entry, *_) = entries(MGB2, "--formula-set", "all")
-    assert set(entry["tc_k"]) == {"exponential", "allen_dynes", "allen_dynes_f1", "xie_2022"}
+    assert set(entry["tc_k"]) == {"exponential", "allen_dynes", "allen_dynes_f1", "xie_2022", "eliashberg"}
 
 
 def test_negative_weight_is_the_callers_choice():
@@ -88,7 +89,7 @@ def test_no_solution_is_zero_and_says_why(tmp_path):
     path.write_text("# w (meV) a2F\n10 0\n20 0.05\n30 0\n")
     (entry,) = entries(str(path), "--mu-star", "0.15")
     assert set(entry["tc_k"].values()) == {0.0}
-    assert [flag.split(":")[0] for flag in entry["flags"]] == ["tc-zero"] * 3
+    assert [flag.split(":")[0] for flag in entry["flags"]] == ["tc-zero"] * 4
 
 
 def test_undefined_moments_are_null(tmp_path):

@@ -1,0 +1,128 @@
+"""``htc eliashberg``: the JSON contract, conventions side by side, figures, bad input."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pytest
+from typer.testing import CliRunner, Result
+
+from htc.cli.app import app
+from htc.cli.exit_codes import ExitCode
+from htc.theory.eliashberg.conventions import CONVENTIONS
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+AL = str(REPOSITORY / "src/htc/examples/spectra/al_qe/alpha2F.dat")
+MGB2 = str(REPOSITORY / "tests/data/spectra/epw_mgb2/MgB2.a2f_iso")
+BROKEN = str(REPOSITORY / "tests/data/spectra/qe_al_broken/a2F.dos1")
+SCHEMA = json.loads((REPOSITORY / "docs/schemas/eliashberg.schema.json").read_text())
+
+
+def htc(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["eliashberg", *arguments], catch_exceptions=True)
+
+
+def entries(*arguments: str) -> list[dict]:
+    result = htc(*arguments, "--json")
+    assert result.exit_code == ExitCode.OK, result.output
+    value = json.loads(result.stdout)
+    jsonschema.validate(value, SCHEMA)
+    return value
+
+
+def test_gaps_of_epw_under_its_own_convention():
+    # EPW's imag_iso files of that run: Delta(i omega_0) in meV at these temperatures.
+    (entry,) = entries(
+        MGB2,
+        "--mu-star",
+        "0.16",
+        "--convention",
+        "epw",
+        "--cutoff",
+        "500",
+        "--temperatures",
+        "5,12,19,26,33",
+    )
+    assert entry["convention"] == "epw"
+    assert entry["omega_c_mev"] == 500.0
+    assert entry["tc_k"] == pytest.approx(34.07, abs=0.005)
+    assert entry["gap"]["temperature_k"] == [5.0, 12.0, 19.0, 26.0, 33.0]
+    assert entry["gap"]["delta0_mev"] == pytest.approx([5.4748, 5.4333, 5.1206, 4.2121, 1.6978], rel=2e-4)
+    assert 3.53 < entry["ratio_2delta_ktc"] < 4.0
+    assert entry["thermodynamics"]["tc_k"] == pytest.approx(entry["tc_k"], rel=5e-3)
+
+
+def test_all_conventions_side_by_side():
+    found = {
+        entry["convention"]: entry["tc_k"] for entry in entries(MGB2, "--convention", "all", "--tc-only")
+    }
+    assert list(found) == list(CONVENTIONS)
+    # The same mu* binds least where it stands at the highest cutoff without being rescaled.
+    assert found["asis"] > found["elk"] > found["isome"] > found["ebmb"]
+
+
+def test_the_table_names_the_convention_and_shows_the_gap():
+    result = htc(MGB2, "--mu-star", "0.16", "--temperatures", "5:30:3")
+    assert result.exit_code == ExitCode.OK
+    for text in ("asis", "2 Delta0", "gap edge", "17.5"):
+        assert text in result.stdout
+
+
+def test_a_real_axis_and_its_figure(tmp_path):
+    figure = tmp_path / "mgb2.png"
+    (entry,) = entries(MGB2, "--real-axis", "--temperatures", "5,30", "--plot", str(figure))
+    axis = entry["real_axis"]
+    assert axis["temperature_k"] == pytest.approx(5.0)
+    assert axis["exact"]["edge_mev"] == pytest.approx(axis["pade"]["edge_mev"], rel=5e-3)
+    dos = np.array([axis["dos"]["omega_mev"], axis["dos"]["ratio"]], dtype=float)
+    inside = dos[1][dos[0] < 0.9 * axis["exact"]["edge_mev"]]
+    assert np.nanmax(np.abs(inside)) < 0.01
+    assert figure.read_bytes().startswith(b"\x89PNG")
+
+
+def test_nothing_superconducts_is_an_answer_not_an_error(tmp_path):
+    path = tmp_path / "weak.dat"
+    path.write_text("# w (meV) a2F\n10 0\n20 0.05\n30 0\n")
+    (entry,) = entries(str(path), "--mu-star", "0.5", "--plot", str(tmp_path / "weak.svg"))
+    assert entry["tc_k"] == 0.0
+    assert entry["gap"]["temperature_k"] == []
+    assert any(text.startswith("tc-zero: ") for text in entry["warnings"])
+    assert "thermodynamics" not in entry
+
+
+def test_one_bad_file_does_not_stop_the_rest():
+    result = htc(BROKEN, MGB2, "--tc-only", "--json")
+    assert result.exit_code in (ExitCode.OK, ExitCode.PARTIAL)
+    missing = htc("nowhere.dat", MGB2, "--tc-only", "--json")
+    assert missing.exit_code == ExitCode.PARTIAL
+    assert len(json.loads(missing.stdout)) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--convention", "vasp"), "no convention is called 'vasp'"),
+        (("--temperatures", "0,5"), "> 0 K"),
+        (("--temperatures", "1:8"), "cannot read the temperatures"),
+        (("--temperatures", "1:8:2000"), "cannot read the temperatures"),
+        (("--cutoff", "10"), "above the highest phonon frequency"),
+        (("--mu-star", "0.4", "--convention", "isome"), "grows without bound"),
+        (("--tc-only", "--real-axis"), "--tc-only leaves out the gap"),
+        (("--plot", "gap.doc"), "cannot draw"),
+    ],
+)
+def test_bad_options_say_what_to_do(arguments, says, run):
+    outcome = run("eliashberg", MGB2, *arguments)
+    assert outcome.code == ExitCode.USAGE
+    assert says in outcome.err
+
+
+def test_smearings_of_one_file_each_have_their_row():
+    value = entries(AL, "--tc-only")
+    assert len(value) == 10
+    assert [entry["label"] for entry in value][0] == "degauss 0.005 Ry"
+    assert all(entry["converged"] and entry["tc_k"] > 0.0 for entry in value)
+    assert all("gap" not in entry for entry in value)
