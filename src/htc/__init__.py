@@ -1,8 +1,9 @@
 """HTC finds high-temperature conventional superconductors.
 
-``read_spectra`` and ``critical_temperature`` go from an electron-phonon spectrum to Tc, ``predict`` from a
-formula or a crystal to Tc with a calibrated interval. The command ``htc`` and the service store and rank
-what they predict; see ``htc.store``.
+``read_spectra`` and ``critical_temperature`` go from an electron-phonon spectrum to Tc, by closed formulas
+or the Eliashberg equations, ``gap`` and ``thermodynamics`` to what follows from these; ``predict`` goes
+from a formula or a crystal to Tc with a calibrated interval. The command ``htc`` and the service store and
+rank what they predict; see ``htc.store``.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from htc.prediction import Prediction, predict_from_spectrum
     from htc.spectra import Spectrum, read_spectra
     from htc.theory import critical_temperature
+    from htc.theory.eliashberg.gap_curve import gap
+    from htc.theory.eliashberg.thermodynamics import thermodynamics
 
 __all__ = [
     "HTCError",
@@ -26,10 +29,12 @@ __all__ = [
     "Spectrum",
     "__version__",
     "critical_temperature",
+    "gap",
     "load_model",
     "predict",
     "predict_from_spectrum",
     "read_spectra",
+    "thermodynamics",
 ]
 
 _HOMES = {
@@ -37,10 +42,12 @@ _HOMES = {
     "Prediction": "htc.prediction",
     "Spectrum": "htc.spectra",
     "critical_temperature": "htc.theory",
+    "gap": "htc.theory.eliashberg.gap_curve",
     "load_model": "htc.models",
     "predict": "htc.api",
     "predict_from_spectrum": "htc.prediction",
     "read_spectra": "htc.spectra",
+    "thermodynamics": "htc.theory.eliashberg.thermodynamics",
 }
 
 

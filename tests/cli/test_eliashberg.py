@@ -123,6 +123,6 @@ def test_bad_options_say_what_to_do(arguments, says, run):
 def test_smearings_of_one_file_each_have_their_row():
     value = entries(AL, "--tc-only")
     assert len(value) == 10
-    assert [entry["label"] for entry in value][0] == "degauss 0.005 Ry"
+    assert value[0]["label"] == "degauss 0.005 Ry"
     assert all(entry["converged"] and entry["tc_k"] > 0.0 for entry in value)
     assert all("gap" not in entry for entry in value)
