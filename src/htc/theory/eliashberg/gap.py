@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from htc.errors import ConvergenceError
 from htc.theory.eliashberg.conventions import Cutoffs
 from htc.theory.eliashberg.coupling import Coupling
-from htc.theory.eliashberg.kernel import frequencies_below, grid_at, tail
-from htc.theory.eliashberg.matsubara import MatsubaraGrid
+from htc.theory.eliashberg.kernel import beyond_nodes, frequencies_below, grid_at, tail
+from htc.theory.eliashberg.matsubara import FINE, GROWTH, MatsubaraGrid
 from htc.theory.eliashberg.pseudopotential import Rescaling, rescaled
 
 __all__ = ["GapSolution", "Interaction", "gap_below", "solve_gap"]
@@ -57,6 +57,13 @@ class Interaction:
     def bands(self) -> int:
         """Number of bands."""
         return len(self.couplings)
+
+    def grid_at(self, kt_mev: float) -> MatsubaraGrid:
+        """The grid for this temperature.
+
+        It is finer for several bands: where they pair against each other's repulsion, an error counts more.
+        """
+        return grid_at(self.cutoffs, kt_mev, FINE if self.bands > 1 else GROWTH)
 
     def mu_star_at(self, kt_mev: float) -> FloatArray:
         """mu*_ij as it stands in the sums at this temperature, shape ``(b, b)``."""
@@ -142,7 +149,7 @@ def solve_gap(
     Raises:
         ConvergenceError: Newton's method did not settle.
     """
-    grid = grid_at(interaction.cutoffs, kt_mev)
+    grid = interaction.grid_at(kt_mev)
     omega = (2.0 * grid.index + 1.0) * np.pi * kt_mev
     equations = _Equations(interaction, grid, omega, kt_mev)
     if normal:
@@ -213,7 +220,9 @@ class _Equations:
                 pairing[i, :, j] = block
                 turning[i, :, j] = scale * (minus - plus) * weights / omega[:, None]
                 if self.infinite_z:
-                    self.rest[i] += scale / omega * tail(coupling, grid.end, grid.index, kt_mev)[0]
+                    within = (minus - plus) @ weights
+                    rest, _ = beyond_nodes(coupling, interaction.cutoffs, grid, (within, within), kt_mev)
+                    self.rest[i] += scale / omega * rest
         self.pairing = pairing.reshape(bands * size, bands * size)
         self.turning = turning.reshape(bands * size, bands * size)
         self.frequencies = np.tile(omega, bands)
@@ -264,9 +273,9 @@ class _Equations:
             # Towards zero go by halves at most: the trivial solution attracts Newton's method as well.
             overlap = float(step @ x) / float(x @ x)
             x += step * (min(1.0, -0.5 / overlap) if overlap < -0.5 else min(1.0, 1.0 / max(overlap, 1.0)))
-        if x[0] < 0.0:
-            x = -x
         found = x.reshape(shape)
+        if found[np.argmax(np.abs(found[:, 0])), 0] < 0.0:
+            found = -found
         return GapSolution(
             self.kt, self.interaction, self.grid, self.omega, found, self.z(found), residual, steps
         )

@@ -42,6 +42,11 @@ GROUND_STATE: Final[float] = 0.1
 UNBALANCED: Final[float] = 0.1
 """Difference between mu*_ij/mu*_ji and lambda_ij/lambda_ji, both N_j/N_i, that is worth saying."""
 
+SMALLEST_START: Final[float] = 0.3
+"""No band starts from less than this share of the largest gap."""
+
+FEW_FREQUENCIES: Final[int] = 8
+
 AT_TC: Final[float] = 1e-3
 """So near below Tc a step of the cutoff may leave no gap."""
 
@@ -87,7 +92,7 @@ class MultibandGap:
     temperature_k: FloatArray
     """As asked for, K, shape ``(t,)``."""
     delta0_mev: FloatArray
-    """Delta_i(i omega_0), meV, shape ``(t, b)``; 0 at and above Tc. Signs differ where bands pair by repulsion."""
+    """Delta_i(i omega_0), meV, shape ``(t, b)``; 0 at and above Tc, of both signs if bands repel."""
     z0: FloatArray
     """Z_i(i omega_0), shape ``(t, b)``."""
     ground_state_gap_mev: FloatArray
@@ -166,8 +171,7 @@ def multiband_gap(
     solved: dict[int, GapSolution] = {}
     ground = np.zeros(bands)
     if found.kt_mev > 0.0:
-        # BCS's gap doubled, in the proportions of Tc: too large, as it should be to start from.
-        lowest = _solve(interaction, found, GROUND_STATE * found.kt_mev, 3.5 * found.kt_mev * found.gap[:, 0])
+        lowest = _solve(interaction, found, GROUND_STATE * found.kt_mev, _too_large(found, 3.5))
         ground = lowest.delta_mev[:, 0].copy()
         before: GapSolution = lowest
         # Upwards in temperature each gap starts from one that is too large.
@@ -274,12 +278,22 @@ def _transition(
         frequencies=found.grid.end if found.grid is not None else 0,
         floor_k=found.floor_mev * K_PER_MEV,
         reason=reason,
-        warnings=_warnings(spectrum, interaction),
+        warnings=_warnings(spectrum, interaction, found),
     )
 
 
-def _warnings(spectrum: MultibandSpectrum, interaction: Interaction) -> tuple[Flag, ...]:
+def _warnings(
+    spectrum: MultibandSpectrum, interaction: Interaction, found: BandsLinearSolution
+) -> tuple[Flag, ...]:
     warnings = []
+    if found.grid is not None and found.grid.end < FEW_FREQUENCIES:
+        warnings.append(
+            Flag(
+                "few-frequencies",
+                f"only {found.grid.end} Matsubara frequencies lie below the cutoff: it is not far above Tc",
+                float(found.grid.end),
+            )
+        )
     lam, mu = spectrum.lambda_matrix, interaction.mu_star
     for i in range(spectrum.bands):
         for j in range(i):
@@ -312,10 +326,19 @@ def _solve(
     for factor in (3.5, 7.0, 14.0):
         if solution.superconducting or kt > (1.0 - AT_TC) * found.kt_mev:
             break
-        solution = solve_gap(interaction, kt, factor * found.kt_mev * found.gap[:, 0])
+        solution = solve_gap(interaction, kt, _too_large(found, factor))
     else:
         raise ConvergenceError(f"no gap was found at {kt * K_PER_MEV:g} K, below Tc")
     return solution
+
+
+def _too_large(found: BandsLinearSolution, factor: float) -> FloatArray:
+    """Gaps to start from, meV: BCS's doubled or more, of the signs at Tc.
+
+    A band that hardly takes part at Tc may have a gap of its own at low temperature.
+    """
+    ratio = found.gap[:, 0]
+    return np.asarray(factor * found.kt_mev * np.copysign(np.maximum(np.abs(ratio), SMALLEST_START), ratio))
 
 
 def _temperatures(temperatures_k: ArrayLike) -> FloatArray:

@@ -14,14 +14,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import exp, log
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from htc.errors import ConvergenceError
 from htc.theory.eliashberg.gap import Interaction
-from htc.theory.eliashberg.kernel import frequencies_below, grid_at, tail
+from htc.theory.eliashberg.kernel import beyond_nodes, frequencies_below
 from htc.theory.eliashberg.matsubara import MatsubaraGrid
 from htc.theory.eliashberg.pseudopotential import rescaled, rescaling_slope
 
@@ -34,6 +34,9 @@ DONE: Final[float] = 1e-5
 
 SETTLED: Final[float] = 1e-9
 """The same with a smooth edge, whose slope is known only to the first digits."""
+
+HELD: Final[float] = 3e-3
+"""Nearer to a root than this in ln T, the number of frequencies is held so that the slope is exact."""
 
 MAX_STEPS: Final[int] = 60
 FLOOR: Final[float] = 1e-7
@@ -77,7 +80,7 @@ def solve_bands(interaction: Interaction) -> BandsLinearSolution:
 
 def largest_eigenvalue_of_bands(interaction: Interaction, kt_mev: float) -> float:
     """Largest real part of the eigenvalues of A; positive where the bands superconduct."""
-    (matrix,) = _assemble(interaction, grid_at(interaction.cutoffs, kt_mev), kt_mev, slopes=False)
+    (matrix,) = _assemble(interaction, interaction.grid_at(kt_mev), kt_mev, slopes=False)
     return float(np.linalg.eigvals(matrix).real.max())
 
 
@@ -95,14 +98,14 @@ class _Search:
             return self._smooth(kt)
         roots: dict[int, float] = {}
         while True:
-            grid = grid_at(self.interaction.cutoffs, kt)
+            grid = self.interaction.grid_at(kt)
             if grid.end in roots:
                 # Each of two numbers of frequencies wants the other: the eigenvalue jumps across zero.
                 return self._solution(_change(self.interaction, kt, roots[grid.end]))
             roots[grid.end] = kt = self._root(grid, kt)
             if kt < self.floor:
                 return self._none()
-            if grid_at(self.interaction.cutoffs, kt) is grid:
+            if self.interaction.grid_at(kt) is grid:
                 return self._solution(kt)
 
     def _root(self, grid: MatsubaraGrid, kt: float) -> float:
@@ -116,13 +119,13 @@ class _Search:
             if abs(step) < DONE:
                 _prove_largest(matrix, self.interaction.bands, value)
                 return kt
-            if abs(step) > 0.3:
-                grid = grid_at(self.interaction.cutoffs, kt)
+            if abs(step) > HELD:
+                grid = self.interaction.grid_at(kt)
 
     def _smooth(self, kt: float) -> BandsLinearSolution:
         before: tuple[float, float] | None = None
         while True:
-            value, slope, matrix = self._evaluate(grid_at(self.interaction.cutoffs, kt), kt)
+            value, slope, matrix = self._evaluate(self.interaction.grid_at(kt), kt)
             if before is not None and abs(before[1]) < 0.1:
                 # The slope at held weights lacks their change with T; the secant has it.
                 slope = (value - before[0]) / before[1]
@@ -149,9 +152,7 @@ class _Search:
             if shift > 0.05:
                 shifted = matrix.copy()
                 shifted.flat[:: shifted.shape[0] + 1] -= shift
-            right, left = np.linalg.solve(shifted, right), np.linalg.solve(shifted.T, left)
-            right = np.asarray(right / np.sqrt(right @ right))
-            left = np.asarray(left / np.sqrt(left @ left))
+            right, left = _unit(np.linalg.solve(shifted, right)), _unit(np.linalg.solve(shifted.T, left))
         left /= _overlap(left, right)
         shape = (self.interaction.bands, grid.size)
         self.right, self.left, self.grid = right.reshape(shape), left.reshape(shape), grid
@@ -163,12 +164,12 @@ class _Search:
             right, left = _band_vectors(self.interaction)
             weight = sum(float(c.weight @ c.omega_mev**2) for row in self.interaction.couplings for c in row)
             width = np.sqrt(max(weight, 0.0) / max(float(_lambdas(self.interaction).sum()), 1e-300))
-            nu = (2.0 * grid.index + 1.0) * np.pi * kt
-            profile = _scale(grid) / (1.0 + (nu / max(width, 1e-300)) ** 2)
+            nu = grid.odd * np.pi * kt
+            profile = grid.scale / (1.0 + (nu / max(width, 1e-300)) ** 2)
             return np.outer(right, profile).ravel(), np.outer(left, profile).ravel()
         if grid is self.grid:
             return self.right.ravel(), self.left.ravel()
-        new, old = 2.0 * grid.index + 1.0, 2.0 * self.grid.index + 1.0
+        new, old = grid.odd, self.grid.odd
         right, left = (
             np.concatenate([np.interp(new, old, row) for row in vector]) for vector in (self.right, self.left)
         )
@@ -190,10 +191,13 @@ def _bisect(interaction: Interaction, highest: float, floor: float) -> BandsLine
     steps = 0
     high = highest
     while largest_eigenvalue_of_bands(interaction, high) > 0.0:
+        if high > interaction.cutoffs.phonon_mev:
+            raise ConvergenceError(
+                "the bands superconduct at temperatures above the cutoff: there the repulsion between them "
+                "pairs without bound, and Tc has no meaning"
+            )
         high *= 2.0
         steps += 1
-        if steps > MAX_STEPS:
-            raise ConvergenceError(f"the bands still superconduct at {high:g} meV of k T")
     low = high / 2.0
     while largest_eigenvalue_of_bands(interaction, low) <= 0.0:
         high, low = low, low / 2.0
@@ -206,11 +210,15 @@ def _bisect(interaction: Interaction, highest: float, floor: float) -> BandsLine
             low = middle
         else:
             high = middle
-    grid = grid_at(interaction.cutoffs, low)
+    grid = interaction.grid_at(low)
     (matrix,) = _assemble(interaction, grid, low, slopes=False)
     values, vectors = np.linalg.eig(matrix)
     vector = vectors[:, np.argmax(values.real)].real.reshape(interaction.bands, grid.size)
     return BandsLinearSolution(float(low), floor, grid, _gap(grid, vector), steps)
+
+
+def _unit(vector: NDArray[np.floating[Any]]) -> FloatArray:
+    return np.asarray(vector / np.sqrt(vector @ vector), dtype=np.float64)
 
 
 def _overlap(left: FloatArray, right: FloatArray) -> float:
@@ -262,13 +270,9 @@ def _change(interaction: Interaction, one: float, other: float) -> float:
     return low
 
 
-def _scale(grid: MatsubaraGrid) -> FloatArray:
-    return np.sqrt(grid.phonon / (2.0 * grid.index + 1.0))
-
-
 def _gap(grid: MatsubaraGrid, vector: FloatArray) -> FloatArray:
     """Delta = x / s, zero at nodes without weight; the largest at the first node becomes 1."""
-    scale = _scale(grid)
+    scale = grid.scale
     share = np.divide(1.0, scale, out=np.zeros_like(scale), where=scale > 0.0)
     gap = vector * share
     return np.asarray(gap / gap[np.argmax(np.abs(gap[:, 0])), 0])
@@ -332,9 +336,8 @@ def _assemble(interaction: Interaction, grid: MatsubaraGrid, kt: float, *, slope
     bands, size = interaction.bands, grid.size
     spacing = 2.0 * np.pi * kt
     infinite = interaction.cutoffs.infinite_z
-    scale, odd = _scale(grid), 2.0 * grid.index + 1.0
-    ratio = np.divide(grid.coulomb, grid.phonon, out=np.zeros_like(scale), where=grid.phonon > 0.0)
-    repulsion = np.outer(scale, scale * ratio)
+    scale, odd = grid.scale, grid.odd
+    repulsion = np.outer(scale, scale if grid.coulomb_ratio is None else scale * grid.coulomb_ratio)
     mus = _mu_star(interaction, grid, kt)
     kinds = 2 if slopes else 1
     parts = [np.empty((bands, size, bands, size)) for _ in range(kinds)]
@@ -342,22 +345,24 @@ def _assemble(interaction: Interaction, grid: MatsubaraGrid, kt: float, *, slope
     for i, row in enumerate(interaction.couplings):
         for j, coupling in enumerate(row):
             lams = coupling.with_slope(spacing * grid.distance)
-            rests = tail(coupling, grid.end, grid.index, kt) if infinite and not grid.dense else None
+            sums = []
             for kind in range(kinds):
                 lam = lams[kind]
                 minus, plus = lam[grid.minus], lam[grid.plus]
-                if not infinite:
-                    z = (minus - plus) @ grid.phonon
-                elif rests is None:
-                    z = 2.0 * np.cumsum(lam[: grid.end]) - lam[0]
+                if infinite and grid.dense:
+                    sums.append(2.0 * np.cumsum(lam[: grid.end]) - lam[0])
                 else:
-                    z = (minus - plus) @ grid.full + rests[kind]
-                renormalisation[kind][i] += z
+                    sums.append((minus - plus) @ (grid.full if infinite else grid.phonon))
                 minus += plus
                 minus *= scale[:, None]
                 minus *= scale
                 minus -= (2.0 * mus[kind][i, j]) * repulsion
                 parts[kind][i, :, j] = minus
+            if infinite and not grid.dense:
+                rests = beyond_nodes(coupling, interaction.cutoffs, grid, (sums[0], sums[-1]), kt)
+                sums = [within + rest for within, rest in zip(sums, rests, strict=False)]
+            for kind in range(kinds):
+                renormalisation[kind][i] += sums[kind]
     matrices = []
     for kind in range(kinds):
         matrix = parts[kind].reshape(bands * size, bands * size)

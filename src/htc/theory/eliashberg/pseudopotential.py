@@ -1,8 +1,8 @@
 """mu*_ij of several bands at another cutoff.
 
-Morel and Anderson's sum over the pairs between two cutoffs, doi:10.1103/PhysRev.125.1263, is a geometric series
-in mu*; of bands it is one of matrices, ``mu*(w2) = mu*(w1) [1 - ln(w2/w1) mu*(w1)]^-1``. Taken element by
-element the series leaves out pairs that go through other bands, so that two equal bands are no longer one.
+The sum over pairs between two cutoffs (Morel and Anderson, doi:10.1103/PhysRev.125.1263) is a geometric
+series in mu*; of bands it is one of matrices, ``mu*(w2) = mu*(w1) [1 - ln(w2/w1) mu*(w1)]^-1``. Taken by
+elements, the series leaves out pairs that go through other bands, so that two equal bands are no longer one.
 ebmb's programs ``ebmb`` and ``tc`` do the former, its ``critical`` the latter.
 """
 
