@@ -1,6 +1,7 @@
 """Run the measurements and print their figures.
 
     python -m benchmarks [NAME ...]
+    python -m benchmarks eliashberg [--ebmb FOLDER] [--images FOLDER]
 
 Ratios are of two things measured in the same run: they carry over to other machines better than the times
 beside them.
@@ -10,7 +11,6 @@ from __future__ import annotations
 
 import os
 import resource
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -21,16 +21,9 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.timing import median_of
+
 Figures = list[tuple[str, str]]
-
-
-def _median(run: Callable[[], object], repeats: int = 5) -> float:
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        run()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times)
 
 
 def _library_cifs(folder: Path, copies: int = 4) -> Path:
@@ -107,8 +100,8 @@ def forest() -> Figures:
     model = lightgbm.LGBMRegressor(n_estimators=500, num_leaves=63, n_jobs=1, verbose=-1).fit(rows, target)
     booster = model.booster_
     packed = pack([booster])
-    ours = _median(lambda: packed.predict(rows[:500]))
-    theirs = _median(lambda: booster.predict(rows[:500], num_threads=1))
+    ours = median_of(lambda: packed.predict(rows[:500]))
+    theirs = median_of(lambda: booster.predict(rows[:500], num_threads=1))
     return [
         ("500 rows, 500 trees of 63 leaves", f"{ours * 1e3:.0f} ms, LightGBM {theirs * 1e3:.0f} ms"),
         ("ratio", f"{ours / theirs:.2f}"),
@@ -124,8 +117,8 @@ def symmetry() -> Figures:
 
     structures = [entry.structure for entry in library_entries()][:60]
     cells = [(s.lattice.matrix, s.frac_coords, s.atomic_numbers) for s in structures]
-    ours = _median(lambda: [primitive_standardised(s) for s in structures], 3)
-    theirs = _median(lambda: [spglib.get_symmetry_dataset(c, symprec=0.01) for c in cells], 3)
+    ours = median_of(lambda: [primitive_standardised(s) for s in structures], 3)
+    theirs = median_of(lambda: [spglib.get_symmetry_dataset(c, symprec=0.01) for c in cells], 3)
     return [
         ("60 crystals", f"{ours * 1e3:.0f} ms, spglib {theirs * 1e3:.0f} ms"),
         ("ratio", f"{ours / theirs:.2f}"),
@@ -138,8 +131,8 @@ def formulas() -> Figures:
 
     generator = np.random.default_rng(0)
     lam, log, two = generator.uniform([0.2, 50, 60], [3.0, 900, 1200], (1_000_000, 3)).T
-    many = _median(lambda: allen_dynes(lam, log, two, 0.1), 3) / len(lam)
-    one = _median(lambda: [allen_dynes(lam[i], log[i], two[i], 0.1) for i in range(1000)], 3) / 1000
+    many = median_of(lambda: allen_dynes(lam, log, two, 0.1), 3) / len(lam)
+    one = median_of(lambda: [allen_dynes(lam[i], log[i], two[i], 0.1) for i in range(1000)], 3) / 1000
     return [
         ("full Allen-Dynes, an array", f"{1e-6 / many:.1f} million/s"),
         ("ratio to one call each", f"{one / many:.0f} times faster"),
@@ -156,7 +149,7 @@ def start() -> Figures:
         spectrum = next(str(e.path) for e in inputs if e.kind == "spectrum")
 
         def timed(*arguments: str) -> float:
-            return _median(
+            return median_of(
                 lambda: subprocess.run(
                     [program, *arguments], env=environment, check=True, capture_output=True, timeout=120
                 ),
@@ -189,18 +182,28 @@ ALL: dict[str, Callable[[], Figures]] = {
 }
 
 
+def eliashberg(*options: str) -> int:
+    """Run the tables and plots of the Eliashberg engine, with one thread: see there."""
+    one = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    command = [sys.executable, "-m", "benchmarks.eliashberg", *options]
+    return subprocess.run(command, env={**os.environ, **one}, check=False).returncode
+
+
 def main() -> int:
     """Run the named measurements, or all."""
+    if sys.argv[1:2] == ["eliashberg"]:
+        return eliashberg(*sys.argv[2:])
     names = sys.argv[1:] or list(ALL)
     unknown = [name for name in names if name not in ALL]
     if unknown:
-        print(f"no measurement is called {unknown[0]!r}; there are: {', '.join(ALL)}", file=sys.stderr)
+        there = ", ".join([*ALL, "eliashberg"])
+        print(f"no measurement is called {unknown[0]!r}; there are: {there}", file=sys.stderr)
         return 2
     for name in names:
         print(f"\n{name}: {(ALL[name].__doc__ or '').splitlines()[0]}")
         for what, figure in ALL[name]():
             print(f"  {what:40} {figure}", flush=True)
-    return 0
+    return 0 if sys.argv[1:] else eliashberg()
 
 
 if __name__ == "__main__":
