@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 __all__ = ["fixed_point"]
 
-ComplexArray = NDArray[np.complex128]
+FloatArray = NDArray[np.float64]
 
 MEMORY: Final[int] = 8
 """Steps remembered."""
@@ -20,8 +20,8 @@ RESTART: Final[float] = 1e2
 
 
 def fixed_point(
-    step: Callable[[ComplexArray], ComplexArray], start: ComplexArray, tolerance: float, max_steps: int
-) -> tuple[ComplexArray, float, int]:
+    step: Callable[[FloatArray], FloatArray], start: FloatArray, tolerance: float, max_steps: int
+) -> tuple[FloatArray, float, int]:
     """Iterate until ``max|g(x) - x| <= tolerance``.
 
     Args:
@@ -33,11 +33,11 @@ def fixed_point(
     Returns:
         The x with the smallest residual met, that residual, and the number of evaluations.
     """
-    x = start
-    best, best_residual = start, np.inf
-    changes: list[ComplexArray] = []
-    moves: list[ComplexArray] = []
-    previous: tuple[ComplexArray, ComplexArray] | None = None
+    x = best = image = best_image = start
+    best_residual = np.inf
+    errors = np.empty((0, start.size))
+    images = np.empty((0, start.size))
+    products = np.empty((0, 0))
     steps = 0
     while steps < max_steps:
         steps += 1
@@ -45,27 +45,29 @@ def fixed_point(
         error = image - x
         residual = float(np.abs(error).max())
         if residual < best_residual:
-            best, best_residual = x, residual
+            best, best_image, best_residual = x, image, residual
         if residual <= tolerance:
             break
         if not residual <= RESTART * best_residual:
-            changes.clear()
-            moves.clear()
-            previous = None
-            x = best + 0.5 * (step(best) - best)
+            errors, images, products = errors[:0], images[:0], products[:0, :0]
+            x = 0.5 * (best + best_image)
             continue
-        if previous is not None:
-            changes.append(error - previous[1])
-            moves.append(image - previous[0])
-            del changes[:-MEMORY], moves[:-MEMORY]
-        previous = (image, error)
-        x = image
-        if changes:
-            basis = np.stack(changes)
-            # Real coefficients: the equations commute with complex conjugation, not with multiplication by i.
-            gram = (basis.conj() @ basis.T).real
-            right = (basis.conj() @ error).real
-            gram.flat[:: len(changes) + 1] *= 1.0 + 1e-13
-            share = np.linalg.lstsq(gram, right, rcond=1e-14)[0]
-            x = image - share @ np.stack(moves)
+        errors = np.concatenate([errors[1 - MEMORY :], error[None]])
+        images = np.concatenate([images[1 - MEMORY :], image[None]])
+        kept = errors.shape[0] - 1
+        row = errors @ error
+        products = np.block(
+            [[products[products.shape[0] - kept :, products.shape[0] - kept :], row[:-1, None]], [row]]
+        )
+        x = _shares(products) @ images
     return best, best_residual, steps
+
+
+def _shares(products: FloatArray) -> FloatArray:
+    """Coefficients c, of sum 1, that minimise ``|sum_k c_k error_k|^2``, shape ``(k,)``."""
+    # In terms of differences from the last error, which is the smallest as a rule.
+    last = products[-1, -1]
+    column = products[:-1, -1]
+    gram = products[:-1, :-1] - column[:, None] - column + last
+    shares = np.linalg.lstsq(gram, last - column, rcond=1e-13)[0]
+    return np.append(shares, 1.0 - shares.sum())

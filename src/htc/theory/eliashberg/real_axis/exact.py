@@ -39,10 +39,14 @@ Spectra = Sequence[Sequence[Spectrum]]
 POINTS_PER_GAP: Final[int] = 25
 POINTS_PER_SPECTRUM: Final[int] = 800
 REACH: Final[float] = 6.0
-"""The grid ends at this many times the highest phonon frequency, or beyond."""
+REACH_STRONG: Final[float] = 10.0
+"""The grid ends at 6 times the highest phonon frequency or 10 times ``sqrt(lambda) omega_2``, the larger one.
 
-SHOWN: Final[float] = 4.0
-"""Up to this many times the highest phonon frequency the result goes unless told otherwise."""
+Up there the gap must have come to its limit; strong coupling repeats the phonons further up.
+"""
+
+SHOWN: Final[float] = 2.0 / 3.0
+"""Share of the grid that the result has unless told otherwise."""
 
 MOST_POINTS: Final[int] = 60_000
 """More are not taken to resolve a small gap: the step is widened, and said so if the gap suffers."""
@@ -71,7 +75,7 @@ def continue_exact(
     Args:
         solution: on the imaginary axis.
         spectra: alpha2F_ij, those the couplings of the solution were made of; one spectrum for one band.
-        omega_max_mev: end of the result; 4 times the highest phonon frequency unless given.
+        omega_max_mev: end of the result; at least 4 times the highest phonon frequency unless given.
         step_mev: step of the grid; chosen from the gap and the spectra unless given.
 
     Returns:
@@ -83,12 +87,11 @@ def continue_exact(
     """
     rows = _matrix(solution, spectra)
     top = max(_top(s) for row in rows for s in row)
-    shown = SHOWN * top if omega_max_mev is None else float(omega_max_mev)
+    end = max(REACH * top, REACH_STRONG * _strength(rows))
+    shown = SHOWN * end if omega_max_mev is None else float(omega_max_mev)
     if not (np.isfinite(shown) and shown > 0.0):
-        raise InputError(
-            f"the real axis must end at a positive energy, not {shown!r} meV", where="omega_max_mev"
-        )
-    end = max(REACH * top, shown)
+        raise InputError(f"the real axis must end at a positive energy, not {shown!r}", where="omega_max_mev")
+    end = max(end, shown)
     first = np.abs(solution.delta_mev[:, 0])
     step = _step(rows, first, top, end) if step_mev is None else float(step_mev)
     if not (0.0 < step <= top / 10.0 and end / step <= 10 * MOST_POINTS):
@@ -129,6 +132,12 @@ def _top(spectrum: Spectrum) -> float:
     return float(spectrum.omega_mev[last])
 
 
+def _strength(rows: list[list[Spectrum]]) -> float:
+    """The largest ``sqrt(lambda) omega_2`` of a band, meV."""
+    squares = [sum(float(np.trapezoid(s.alpha2f * s.omega_mev, s.omega_mev)) for s in row) for row in rows]
+    return float(np.sqrt(2.0 * max(*squares, 0.0)))
+
+
 def _step(rows: list[list[Spectrum]], first: FloatArray, top: float, end: float) -> float:
     finest = min(float(np.median(np.diff(s.omega_mev))) for row in rows for s in row)
     step = max(finest, top / POINTS_PER_SPECTRUM)
@@ -148,7 +157,8 @@ class _Equations:
         self.bands, kt = solution.interaction.bands, solution.kt_mev
         # Electrons reach one phonon below zero and one beyond the end.
         self.phonons = min(int(np.ceil(top / step)) + 1, count)
-        self.energies = step * (np.arange(-self.phonons, count + self.phonons) + 0.5)
+        places = np.arange(-self.phonons, count + self.phonons, dtype=np.float64) + 0.5
+        self.energies: FloatArray = places * step
         self.omega = self.energies[self.phonons : self.phonons + count]
         self.length = _fast_length(self.energies.size)
         self.thermal = np.tanh(self.energies / (2.0 * kt))
@@ -226,12 +236,13 @@ class _Equations:
             start[0, i] = np.interp(self.omega, solution.omega_mev, solution.delta_mev[i] * solution.z[i])
             start[1, i] = self.omega * np.interp(self.omega, solution.omega_mev, solution.z[i])
 
-        def step(x: ComplexArray) -> ComplexArray:
-            return np.stack(self(*x.reshape(shape))).ravel()
+        # Real and imaginary parts apart: the equations commute with conjugation, not with a factor of i.
+        def step(x: FloatArray) -> FloatArray:
+            return np.stack(self(*x.view(np.complex128).reshape(shape))).ravel().view(np.float64)
 
         largest = max(float(np.abs(solution.delta_mev).max()), self.step)
-        x, error, steps = fixed_point(step, start.ravel(), TOLERANCE * largest, MAX_STEPS)
-        phi, wave = x.reshape(shape)
+        x, error, steps = fixed_point(step, start.ravel().view(np.float64), TOLERANCE * largest, MAX_STEPS)
+        phi, wave = x.view(np.complex128).reshape(shape)
         return phi, wave, error, steps
 
 

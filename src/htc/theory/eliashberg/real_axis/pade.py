@@ -57,7 +57,7 @@ LOWEST: Final[float] = 0.25
 HEAVY: Final[float] = 0.02
 """What a pole must add on the real axis, over the first Matsubara value, to count."""
 
-MISMATCH: Final[float] = 0.02
+MISMATCH: Final[float] = 0.05
 """How well the Matsubara frequencies must come back."""
 
 

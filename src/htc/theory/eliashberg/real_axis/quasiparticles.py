@@ -58,7 +58,7 @@ def find_edges(delta: Callable[[FloatArray], ComplexArray], scale_mev: FloatArra
 def edge_grid(edges_mev: Sequence[float | None]) -> FloatArray:
     """Energies that close in on every edge from both sides, meV, ascending, from 1/100 of it to 60 times."""
     distances = np.geomspace(1e-5, 0.99, 100)
-    around = 1.0 + np.concatenate([-distances[::-1], [0.0], distances, np.geomspace(1.1, 59.0, 60)])
+    around = 1.0 + np.concatenate([-distances[::-1], distances, np.geomspace(1.1, 59.0, 60)])
     known = [edge * around for edge in edges_mev if edge is not None]
     return np.unique(np.concatenate(known)) if known else np.empty(0)
 

@@ -4,7 +4,8 @@ Of a retarded solution of the Eliashberg equations we know more than its values:
 above the real axis, so that the real axis gives back the Matsubara frequencies,
 
     omega_n / R_n = (2/pi) int_0^inf  omega_n N(x) / (x^2 + omega_n^2) dx,      N = Re x/E(x)
-    Delta_n / R_n = (2/pi) int_0^inf  x P(x) / (x^2 + omega_n^2) dx,            P = Re Delta(x)/E(x)
+    Delta_n / R_n = (2/pi) int_0^inf  x Re P(x) / (x^2 + omega_n^2) dx,         P = Delta(x)/E(x)
+                  = (2/pi) int_0^inf  -omega_n Im P(x) / (x^2 + omega_n^2) dx
 
 and nothing decays into less than nothing: N >= 0 and Im(omega Z) >= 0.
 """
@@ -32,6 +33,9 @@ NEGATIVE: Final[float] = 0.02
 AT_EDGE: Final[float] = 1e-3
 PROBES: Final[int] = 8
 
+KERNEL: Final[int] = 12
+"""Up to this many times the first frequency the integrals take ten points a frequency at least."""
+
 
 def matsubara_mismatch(
     solution: GapSolution, omega_mev: FloatArray, delta_mev: ComplexArray, z: ComplexArray, reach_mev: float
@@ -46,8 +50,8 @@ def matsubara_mismatch(
         reach_mev: frequencies up to here are tested.
 
     Returns:
-        The error, relative to the largest ``Delta_n/R_n`` for that, absolute for the other; infinite if
-        a value is not finite.
+        The error, relative to the largest ``Delta_n/R_n`` of the band for that, absolute for the other;
+        infinite if a value is not finite.
     """
     if not (np.isfinite(delta_mev).all() and np.isfinite(z).all()):
         return np.inf
@@ -56,15 +60,13 @@ def matsubara_mismatch(
     nu = solution.omega_mev[probes]
     root = np.sqrt(nu**2 + solution.delta_mev[:, probes] ** 2)
     pairs, turns = solution.delta_mev[:, probes] / root, nu / root
-    # Down to zero the integrands go on as they are at the first energy.
-    x = np.concatenate([[0.0], omega_mev])
-    wave, gap = omega_mev * z, delta_mev * z
-    energy = retarded_root(wave * wave - gap * gap) / z
-    energy = np.concatenate([energy[:, :1], energy], axis=1)
+    # The first kernel may be narrower than the grid. Below the grid all goes on as it begins.
+    x = np.union1d(omega_mev, nu[0] * np.linspace(0.0, KERNEL, 10 * KERNEL + 1))
+    gap, z = (np.stack([np.interp(x, omega_mev, row) for row in rows]) for rows in (delta_mev, z))
+    energy = retarded_root((x * z) ** 2 - (gap * z) ** 2) / z
     with np.errstate(divide="ignore", invalid="ignore"):
         weights = inverse_weights(energy, np.diff(x))
     top = float(x[-1])
-    gap = np.concatenate([delta_mev[:, :1], delta_mev], axis=1)
     kernel = (2.0 / np.pi) / (x[:, None] ** 2 + nu**2)
     rest = (2.0 / np.pi) * np.arctan2(nu, top)
     normal = (x * weights).real @ (kernel * nu) + rest
@@ -74,10 +76,10 @@ def matsubara_mismatch(
     anomalous = (gap * weights).real @ (kernel * x[:, None]) + (gap[:, -1:].real - excess) * rest / nu
     share = np.where(nu > 0.01 * top, (1.0 - np.arctan2(nu, top) * top / nu) * (top / nu) ** 2, 1.0 / 3.0)
     anomalous += excess * (2.0 / np.pi) * share / top
-    worst = max(
-        float(np.abs(normal - turns).max()),
-        float((np.abs(anomalous - pairs).max(axis=1) / np.abs(pairs).max(axis=1).clip(1e-300)).max()),
-    )
+    causal = -(gap * weights).imag @ (kernel * nu)
+    largest = np.abs(pairs).max(axis=1, keepdims=True)
+    errors = [normal - turns, (anomalous - pairs) / largest, (causal - pairs) / largest]
+    worst = max(float(np.abs(error).max()) for error in errors)
     return worst if np.isfinite(worst) else np.inf
 
 
