@@ -126,3 +126,48 @@ def test_smearings_of_one_file_each_have_their_row():
     assert value[0]["label"] == "degauss 0.005 Ry"
     assert all(entry["converged"] and entry["tc_k"] > 0.0 for entry in value)
     assert all("gap" not in entry for entry in value)
+
+
+@pytest.fixture
+def bands_file(tmp_path):
+    """The two-band MgB2 of the examples in ebmb's layout."""
+    from htc.examples.mgb2_two_bands import mgb2_two_bands
+
+    spectrum = mgb2_two_bands().spectrum
+    path = tmp_path / "bands.dat"
+    columns = spectrum.alpha2f.reshape(spectrum.bands**2, -1)
+    np.savetxt(path, np.column_stack([1e-3 * spectrum.omega_mev, columns.T]))
+    return str(path)
+
+
+def test_two_bands_have_two_gaps(bands_file):
+    (entry,) = entries(
+        bands_file, "--mu-matrix", "0.21,0.095;0.069,0.172", "--cutoff", "500", "--temperatures", "4,20"
+    )
+    assert entry["tc_k"] == pytest.approx(40.28, abs=0.02)
+    sigma, pi = entry["bands"]["delta0_mev"]
+    assert (sigma[0], pi[0]) == (pytest.approx(7.069, abs=5e-3), pytest.approx(2.434, abs=5e-3))
+    assert np.array(entry["bands"]["lambda_ep"]) == pytest.approx(np.array([[1.017, 0.213], [0.155, 0.448]]))
+
+
+def test_several_conventions_of_bands_in_a_table(bands_file, run):
+    outcome = run(
+        "eliashberg", bands_file, "--mu-matrix", "0.1,0.05;0.05,0.1", "--convention", "all", "--tc-only"
+    )
+    assert outcome.code == ExitCode.OK
+    for name in CONVENTIONS:
+        assert f"{name}, cutoff" in outcome.out
+
+
+def test_matrices_and_columns_that_do_not_fit(bands_file, run):
+    for arguments, says in (
+        (("--mu-matrix", "0.1,0.2;0.3"), "cannot read the matrix"),
+        (("--mu-matrix", "0.1,x;0.3,0.1"), "cannot read the matrix"),
+        (("--mu-matrix", "0.1"), "columns"),
+        (("--mu-matrix", "-0.1,0;0,0.1"), "mu_star"),
+        (("--mu-matrix", "0.1,0;0,0.1", "--real-axis"), "for one band"),
+        ((), "--mu-matrix"),
+    ):
+        outcome = run("eliashberg", bands_file, *arguments)
+        assert outcome.code == ExitCode.USAGE
+        assert says in outcome.err

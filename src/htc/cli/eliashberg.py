@@ -57,6 +57,13 @@ def eliashberg(
             "--mu-star", min=0.0, max=1.0, help="Coulomb pseudopotential, as the convention has it."
         ),
     ] = 0.10,
+    mu_matrix: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B;C,D",
+            help="mu* of several bands, row i what band i feels; the files hold alpha2F_ij in ebmb's layout.",
+        ),
+    ] = None,
     convention: Annotated[
         list[str] | None,
         typer.Option(
@@ -117,6 +124,8 @@ def eliashberg(
 
     Example: `htc eliashberg alpha2F.dat --convention all --tc-only`
 
+    Example: `htc eliashberg bands.dat --mu-matrix "0.21,0.095;0.069,0.172"`
+
     Example: `htc eliashberg alpha2F.dat --temperatures 1:8:15 --real-axis --plot gap.png`
     """
     check_figure_path(plot)
@@ -128,6 +137,9 @@ def eliashberg(
             where="--tc-only",
         )
     errors: list[HTCError] = []
+    if mu_matrix is not None:
+        _bands(spectra, mu_matrix, names, unit, cutoff, kelvin, errors, as_json, real_axis, plot, tc_only)
+        return
     read = list(read_sources(spectra, unit, negative, errors))
     entries = _solve(read, names, mu_star, cutoff, kelvin, errors, real_axis=real_axis, tc_only=tc_only)
     if as_json:
@@ -139,10 +151,47 @@ def eliashberg(
 
         plot_accounts([(entry.spectrum, entry.account) for entry in entries], plot)
         err.print(f"drawn: {plot}", soft_wrap=True, markup=False)
+    _leave(errors, entries)
+
+
+def _leave(errors: Sequence[HTCError], entries: Sequence[object]) -> None:
     if errors:
         only = errors[0] if len(errors) == 1 else None
         failed = exit_code(only) if only is not None else ExitCode.FAILED
         raise typer.Exit(ExitCode.PARTIAL if entries else failed)
+
+
+def _bands(
+    paths: Sequence[Path],
+    mu_matrix: str,
+    names: Sequence[str],
+    unit: str | None,
+    cutoff: float | None,
+    kelvin: Sequence[float] | None,
+    errors: list[HTCError],
+    as_json: bool,
+    real_axis: bool,
+    plot: Path | None,
+    tc_only: bool,
+) -> None:
+    from htc.cli.bands import parse_matrix, print_bands, solve_bands_of_files
+
+    if real_axis or plot is not None:
+        raise InputError("--real-axis and --plot are for one band", where="--mu-matrix")
+    entries = solve_bands_of_files(
+        paths,
+        parse_matrix(mu_matrix),
+        names,
+        unit=unit,
+        cutoff=cutoff,
+        kelvin=[] if tc_only else kelvin,
+        errors=errors,
+    )
+    if as_json:
+        print_json([entry.as_dict() for entry in entries])
+    else:
+        print_bands(entries, curve=not tc_only)
+    _leave(errors, entries)
 
 
 def _conventions(given: Sequence[str] | None) -> list[str]:

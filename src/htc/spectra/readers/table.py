@@ -44,7 +44,8 @@ def parse(file: SourceFile, unit: str | None) -> Parsed:
     if block.table.shape[1] != 2:
         raise file.error(
             f"{block.table.shape[1]} columns, and nothing says which of them is alpha2F",
-            hint="keep two columns, frequency and alpha2F",
+            hint="keep two columns, frequency and alpha2F; alpha2F_ij of several bands go to "
+            "`htc eliashberg --mu-matrix`",
         )
     stated = units_in_header(header)
     if len(stated) > 1 and unit not in stated:
