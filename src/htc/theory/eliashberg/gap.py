@@ -32,6 +32,9 @@ FloatArray = NDArray[np.float64]
 TOLERANCE: Final[float] = 1e-11
 """Residual of the gap equation, in units of the largest gap."""
 
+UNSTABLE: Final[float] = 1e-3
+"""Eigenvalue of the linearised equations, 0 at Tc, from which on a gap must be found."""
+
 MAX_STEPS: Final[int] = 60
 
 
@@ -149,9 +152,8 @@ def solve_gap(
     Raises:
         ConvergenceError: Newton's method did not settle.
     """
-    grid = interaction.grid_at(kt_mev)
-    omega = (2.0 * grid.index + 1.0) * np.pi * kt_mev
-    equations = _Equations(interaction, grid, omega, kt_mev)
+    equations = _Equations.of(interaction, kt_mev)
+    grid, omega = equations.grid, equations.omega
     if normal:
         delta = np.zeros((interaction.bands, grid.size))
         return GapSolution(kt_mev, interaction, grid, omega, delta, equations.z(delta), 0.0, 0)
@@ -187,6 +189,10 @@ def gap_below(interaction: Interaction, kt_c_mev: float, kt_mev: FloatArray) -> 
                 found = solve_gap(interaction, kt, start)
         if found is None:
             found = solve_gap(interaction, kt, np.zeros(interaction.bands), normal=True)
+        elif not found.superconducting and _Equations.of(interaction, kt).is_unstable():
+            raise ConvergenceError(
+                f"no gap was found at {kt:g} meV of k T, though the normal state is not stable there"
+            )
         solutions.append(found)
     return solutions
 
@@ -227,13 +233,27 @@ class _Equations:
         self.turning = turning.reshape(bands * size, bands * size)
         self.frequencies = np.tile(omega, bands)
 
+    @classmethod
+    def of(cls, interaction: Interaction, kt_mev: float) -> _Equations:
+        """On the grid for this temperature."""
+        grid = interaction.grid_at(kt_mev)
+        return cls(interaction, grid, (2.0 * grid.index + 1.0) * np.pi * kt_mev, kt_mev)
+
+    def is_unstable(self) -> bool:
+        """Whether a small gap grows."""
+        linear = self.pairing / self.frequencies
+        linear.flat[:: linear.shape[0] + 1] -= self.z(np.zeros(self.rest.shape)).ravel()
+        return bool(np.linalg.eigvals(linear).real.max() > UNSTABLE)
+
     def profile(self, start_mev: FloatArray) -> FloatArray:
         """Gaps that fall off at the phonons' frequencies, shape ``(b, p)``."""
         rows = []
         for i, row in enumerate(self.interaction.couplings):
             strength = sum(c.lambda_ep for c in row)
             second = sum(float(c.weight @ c.omega_mev**2) for c in row)
-            width = max(second / strength, 0.0) if strength > 0.0 else 0.0
+            # Negative weight may leave the second moment without meaning: then the highest phonon goes.
+            highest = max(float(c.omega_mev[-1]) for c in row)
+            width = (second / strength if second > 0.0 else highest**2) if strength > 0.0 else 0.0
             rows.append(start_mev[i] / (1.0 + self.omega**2 / width) if width > 0.0 else 0.0 * self.omega)
         return np.stack(rows)
 

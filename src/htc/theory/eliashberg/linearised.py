@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from htc.errors import ConvergenceError
 from htc.theory.eliashberg.conventions import Cutoffs
 from htc.theory.eliashberg.coupling import Coupling
-from htc.theory.eliashberg.kernel import grid_at, tail
+from htc.theory.eliashberg.kernel import beyond_nodes, grid_at
 from htc.theory.eliashberg.matsubara import MatsubaraGrid
 
 __all__ = ["LinearSolution", "largest_eigenvalue", "solve", "total_slope"]
@@ -36,6 +36,9 @@ DONE: Final[float] = 1e-4
 NEAR: Final[float] = 1e-2
 """A step this small no longer changes the number of frequencies by much."""
 
+SECANT: Final[float] = 0.03
+"""Steps this small follow the secant where weights move with T."""
+
 SMOOTH_DONE: Final[float] = 1e-6
 """The same as `DONE` where weights move with T: the slope is then good to some percent only."""
 
@@ -44,6 +47,12 @@ TINY: Final[float] = 1e-12
 
 FLAT: Final[float] = 0.05
 """With the slope at held frequencies below this share of that of the frequencies lost, these decide on Tc."""
+
+BISECTED: Final[float] = 1e-11
+"""Relative width of the bracket where Tc was left to bisection."""
+
+UNBOUNDED: Final[float] = 1e4
+"""Stands for a mu* that has no bound: so strong that it keeps every pair from its sum."""
 
 MAX_STEPS: Final[int] = 60
 FLOOR: Final[float] = 1e-7
@@ -140,10 +149,16 @@ def solve(coupling: Coupling, cutoffs: Cutoffs, guess_mev: float) -> LinearSolut
     start = min(max(guess_mev, 100.0 * floor), float(coupling.omega_mev[-1]))
     search = _Search(coupling, cutoffs, floor)
     try:
-        return search.from_guess(start)
+        found = search.from_guess(start)
+        search.prove_highest(found)
     except (_LostError, np.linalg.LinAlgError):
         pass
-    return search.from_bracket()
+    else:
+        return found
+    try:
+        return search.from_bracket()
+    except np.linalg.LinAlgError as error:
+        raise ConvergenceError(f"the linearised equations cannot be diagonalised: {error}") from error
 
 
 def largest_eigenvalue(coupling: Coupling, cutoffs: Cutoffs, kt_mev: float) -> float:
@@ -194,8 +209,11 @@ class _Search:
         while True:
             value, matrix = self._evaluate(grid_at(self.cutoffs, kt), kt)
             step = self._newton(value, self.slope + self.edge)
-            if before is not None and before[0] * value < 0.0:
-                # Twice across: between these two the secant is safe.
+            if before is not None and (
+                before[0] * value < 0.0 or (smooth and 1e-8 < abs(before[1]) < SECANT)
+            ):
+                # Twice across, or near: between these two the secant is safe, and better than a slope that
+                # counts the frequencies lost one by one.
                 step = self._newton(value, (value - before[0]) / before[1])
             kt *= np.exp(step)
             if kt < self.floor:
@@ -248,7 +266,7 @@ class _Search:
         while True:
             followed = grid is self.grid
             value, matrix = self._evaluate(grid, kt)
-            if self.slope > FLAT * self.edge:
+            if np.isfinite(high) and self.slope > FLAT * self.edge:
                 return self._last_change(kt)
             step = self._newton(value, self.slope)
             kt = kt * np.exp(step)
@@ -269,6 +287,8 @@ class _Search:
         """
         while True:
             _, high = _interval(self.cutoffs, grid_at(self.cutoffs, kt))
+            if not np.isfinite(high):
+                raise _LostError
             value = self._settled(grid_at(self.cutoffs, kt), high)
             step = self._newton(value, self.slope + self.edge)
             if value < 0.0:
@@ -277,7 +297,10 @@ class _Search:
                 )
                 continue
             following = grid_at(self.cutoffs, high * (1.0 + TINY))
-            if self._settled(following, _interval(self.cutoffs, following)[1]) < 0.0:
+            end = _interval(self.cutoffs, following)[1]
+            if not np.isfinite(end):
+                raise _LostError
+            if self._settled(following, end) < 0.0:
                 return high
             kt = high * max(np.exp(step), 1.0 + TINY)
 
@@ -290,31 +313,67 @@ class _Search:
         high = float(self.coupling.omega_mev[-1])
         while largest_eigenvalue(self.coupling, self.cutoffs, high) > 0.0:
             high *= 2.0
-        low = high / 2.0
+        low = high / self._stride(high)
         while largest_eigenvalue(self.coupling, self.cutoffs, low) <= 0.0:
-            high, low = low, low / 2.0
+            high, low = low, low / self._stride(low)
             if low < self.floor:
                 return self._none()
-        while high / low > 1.0005:
-            middle = np.sqrt(low * high)
+        low, high = self._bisect(low, high, 5e-4)
+        self._diagonalise(low)
+        self.steps = 0
+        try:
+            found = self.from_guess(low)
+        except (_LostError, np.linalg.LinAlgError):
+            found = None
+        if found is not None and 0.999 * low < found.kt_mev < 1.001 * high:
+            return found
+        # Tc lies where frequencies come and go, and no slope leads there.
+        low, _ = self._bisect(low, high, BISECTED)
+        matrix = self._diagonalise(low)
+        self._describe(matrix, self.left, self.vector)
+        return self._solution(low)
+
+    def prove_highest(self, found: LinearSolution) -> None:
+        """Make sure that no eigenvalue passes zero again at higher temperatures.
+
+        It may where the Coulomb sum ends first and within reach: above that temperature nothing repels.
+        """
+        kt = found.kt_mev
+        if found.grid is None or found.grid.coulomb_ratio is None:
+            return
+        while self._is_near_coulomb_edge(kt):
+            kt *= self._stride(kt)
+            if largest_eigenvalue(self.coupling, self.cutoffs, kt) > 0.0:
+                raise _LostError
+
+    def _is_near_coulomb_edge(self, kt: float) -> bool:
+        return 0.25 < self.cutoffs.coulomb_mev / (2.0 * np.pi * kt) < 3.0
+
+    def _stride(self, kt: float) -> float:
+        """Factor between temperatures that are looked at one by one."""
+        return 1.15 if self._is_near_coulomb_edge(kt) else 2.0
+
+    def _bisect(self, low: float, high: float, width: float) -> tuple[float, float]:
+        while high > low * (1.0 + width):
+            middle = float(np.sqrt(low * high))
             if largest_eigenvalue(self.coupling, self.cutoffs, middle) > 0.0:
                 low = middle
             else:
                 high = middle
-        self.grid = grid_at(self.cutoffs, low)
-        matrix = _assemble(self.coupling, self.cutoffs, self.grid, low)
+        return low, high
+
+    def _diagonalise(self, kt: float) -> _Matrix:
+        """Take the vectors of the largest eigenvalue at this temperature."""
+        self.grid = grid_at(self.cutoffs, kt)
+        matrix = _assemble(self.coupling, self.cutoffs, self.grid, kt)
         values, vectors = np.linalg.eig(matrix.values)
-        self.vector = vectors[:, np.argmax(values.real)].real
-        self.steps = 0
-        try:
-            found = self.from_guess(low)
-        except _LostError:
-            found = None
-        if found is None or not 0.99 * low < found.kt_mev < 1.01 * high:
-            raise ConvergenceError(
-                f"the search for Tc did not settle between {low:g} and {high:g} meV of k T"
-            )
-        return found
+        right = np.asarray(vectors[:, np.argmax(values.real)].real, dtype=np.float64)
+        self.vector = self.left = right / float(np.sqrt(right @ right))
+        if self.grid.coulomb_ratio is not None:
+            values, vectors = np.linalg.eig(matrix.values.T)
+            left = np.asarray(vectors[:, np.argmax(values.real)].real, dtype=np.float64)
+            self.left = left / float(left @ self.vector)
+        return matrix
 
     def _evaluate(self, grid: MatsubaraGrid, kt: float) -> tuple[float, _Matrix]:
         """Improve the vector by an inverse iteration at this temperature; return its Rayleigh quotient."""
@@ -335,24 +394,34 @@ class _Search:
             left = np.linalg.solve(a.T, x)
             left *= 1.0 / float(left @ y)
         self.vector, self.left, self.grid = y, left, grid
-        self.slope = matrix.slope(left, y)
-        self.edge = matrix.edge(left, y)
-        counted = y if grid.coulomb_ratio is None else y * grid.coulomb_ratio
-        self.pair_sum = float((grid.scale @ left) * (grid.scale @ counted))
+        self._describe(matrix, left, y)
         return float(left @ (matrix.values @ y)), matrix
+
+    def _describe(self, matrix: _Matrix, left: FloatArray, right: FloatArray) -> None:
+        """Keep the derivatives of the eigenvalue."""
+        grid = matrix.grid
+        self.slope = matrix.slope(left, right)
+        self.edge = matrix.edge(left, right)
+        counted = right if grid.coulomb_ratio is None else right * grid.coulomb_ratio
+        self.pair_sum = float((grid.scale @ left) * (grid.scale @ counted))
 
     def _start(self, grid: MatsubaraGrid, kt: float) -> FloatArray:
         """The vector so far, on this grid; at first that of a gap which falls off at the phonons."""
         if grid is self.grid:
             return self.vector
-        if self.grid is not None:
+        if self.grid is not None and self.grid.scale.any():
             # The gap is smooth from node to node; the vector, with the weights in it, is not.
             known = self.vector[self.grid.scale > 0.0] / self.grid.scale[self.grid.scale > 0.0]
             x = grid.scale * np.interp(grid.odd, self.grid.odd[: known.size], known)
         else:
             ratio = grid.odd * (np.pi * kt / self.width)
             x = grid.scale / (1.0 + ratio * ratio)
-        return x / np.sqrt(x @ x)
+        norm = float(np.sqrt(x @ x))
+        if norm > 0.0:
+            return x / norm
+        # So hot that a smooth edge has taken the weight of the first frequency too.
+        x[0] = 1.0
+        return x
 
     def _newton(self, value: float, slope: float) -> float:
         """Step in ln T, kept within bounds."""
@@ -406,9 +475,12 @@ def _counts(grid: MatsubaraGrid) -> tuple[int, int]:
 
 
 def _interval(cutoffs: Cutoffs, grid: MatsubaraGrid) -> tuple[float, float]:
-    """The k T at which the sums have just the frequencies of this grid."""
+    """The k T at which the sums have just the frequencies of this grid; the first one is never lost."""
     bounds = [
-        (cutoff / (2.0 * np.pi * (count + 0.5)), cutoff / (2.0 * np.pi * (count - 0.5)))
+        (
+            cutoff / (2.0 * np.pi * (count + 0.5)),
+            cutoff / (2.0 * np.pi * (count - 0.5)) if count > 1 else np.inf,
+        )
         for cutoff, count in zip((cutoffs.phonon_mev, cutoffs.coulomb_mev), _counts(grid), strict=True)
     ]
     return max(low for low, _ in bounds), min(high for _, high in bounds)
@@ -428,14 +500,16 @@ def _assemble(coupling: Coupling, cutoffs: Cutoffs, grid: MatsubaraGrid, kt: flo
         z = 2.0 * np.cumsum(lam[: grid.end]) - lam[0]
         z_by = 2.0 * np.cumsum(by_ln_t[: grid.end]) - by_ln_t[0]
     else:
-        rest, rest_by = tail(coupling, grid.end, grid.index, kt)
-        z = (minus - plus) @ grid.full + rest
-        z_by = (by_ln_t[grid.minus] - by_ln_t[grid.plus]) @ grid.full + rest_by
+        z = (minus - plus) @ grid.full
+        z_by = (by_ln_t[grid.minus] - by_ln_t[grid.plus]) @ grid.full
+        rest, rest_by = beyond_nodes(coupling, cutoffs, grid, (z, z_by), kt)
+        z += rest
+        z_by += rest_by
     mu, mu_by = cutoffs.mu_star_at_cutoff, 0.0
     if cutoffs.rescaled_to_last and cutoffs.edge == "step":
         # The grid may be one held beyond its own temperatures: its count goes, not that of kt.
         mu = cutoffs.mu_star_at((grid.coulomb.sum() + 0.5) * spacing)
-        mu_by = mu * mu
+        mu, mu_by = (mu, mu * mu) if mu < UNBOUNDED else (UNBOUNDED, 0.0)
     scale = grid.scale
     minus += plus
     if grid.coulomb_ratio is None:

@@ -129,7 +129,8 @@ def _pairs(index: FloatArray) -> tuple[FloatArray, IntArray, IntArray]:
 def _taper(x: FloatArray) -> FloatArray:
     """1 below 1 - TAPER, 0 above 1 + TAPER, and between them the quintic with two smooth derivatives."""
     t = np.clip((x - 1.0) / (2.0 * TAPER) + 0.5, 0.0, 1.0)
-    return 1.0 - t**3 * (10.0 - 15.0 * t + 6.0 * t * t)
+    # By rounding it may fall below zero.
+    return np.maximum(1.0 - t**3 * (10.0 - 15.0 * t + 6.0 * t * t), 0.0)
 
 
 def _blocks(end: int, bounds: list[int], growth: float) -> tuple[FloatArray, FloatArray]:

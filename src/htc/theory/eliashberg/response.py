@@ -18,7 +18,7 @@ from htc.errors import InputError, SpectrumError
 from htc.spectra import Spectrum
 from htc.theory.eliashberg.conventions import Convention, Cutoffs, resolve
 from htc.theory.eliashberg.coupling import Coupling, trapezoid_weights
-from htc.theory.eliashberg.kernel import tail
+from htc.theory.eliashberg.kernel import beyond_nodes
 from htc.theory.eliashberg.linearised import LinearSolution, total_slope
 from htc.theory.eliashberg.transition import find_transition
 from htc.units import K_PER_MEV
@@ -146,14 +146,22 @@ def _expectations(
         minlength=grid.distance.size,
     )
     nu = 2.0 * np.pi * kt * grid.distance
+    # At m = n what pairs and what renormalises cancel, whatever lambda, as in Anderson's theorem. A smooth
+    # edge, which takes only the pairing away, leaves a small rest that, over omega -> 0, would be seen.
+    uncancelled = float(turns @ (1.0 - grid.phonon / grid.full)) if cutoffs.infinite_z else 0.0
     by_weight, by_frequency = np.empty_like(sample), np.empty_like(sample)
     for k, energy in enumerate(sample):
         one = Coupling(np.array([energy]), np.ones(1))
         share = 1.0 / (1.0 + (nu / energy) ** 2)
-        by_weight[k] = coefficient @ share
-        by_frequency[k] = coefficient @ (2.0 * share * (1.0 - share))
+        moved = 2.0 * share * (1.0 - share)
+        by_weight[k] = coefficient @ share + uncancelled
+        by_frequency[k] = coefficient @ moved
         if cutoffs.infinite_z:
-            rest, by_ln_t = tail(one, grid.end, grid.index, kt)
+            within = (
+                (share[grid.minus] - share[grid.plus]) @ grid.full,
+                (moved[grid.plus] - moved[grid.minus]) @ grid.full,
+            )
+            rest, by_ln_t = beyond_nodes(one, cutoffs, grid, within, kt)
             by_weight[k] -= turns @ rest
             by_frequency[k] += turns @ by_ln_t
     return by_weight, by_frequency
