@@ -42,6 +42,9 @@ SECANT: Final[float] = 0.03
 SMOOTH_DONE: Final[float] = 1e-6
 """The same as `DONE` where weights move with T: the slope is then good to some percent only."""
 
+NOT_ZERO: Final[float] = 1e-4
+"""An eigenvalue above this is not zero, however small the last step was."""
+
 TINY: Final[float] = 1e-12
 """A relative step over the temperature where the number of frequencies changes."""
 
@@ -224,6 +227,8 @@ class _Search:
             before = (value, step)
         if not smooth:
             return self._hold(kt)
+        if abs(value) > NOT_ZERO:
+            raise _LostError
         self._prove_largest(matrix, value)
         return self._solution(kt)
 
@@ -310,7 +315,8 @@ class _Search:
 
     def from_bracket(self) -> LinearSolution:
         """Bisect on the sign of the largest eigenvalue, then Newton from close by."""
-        high = float(self.coupling.omega_mev[-1])
+        # Tc is never above 0.1827 sqrt(lambda) omega: doi:10.1103/PhysRevB.12.905.
+        high = float(self.coupling.omega_mev[-1]) * max(1.0, float(np.sqrt(self.coupling.lambda_ep)))
         while largest_eigenvalue(self.coupling, self.cutoffs, high) > 0.0:
             high *= 2.0
         low = high / self._stride(high)
@@ -347,11 +353,11 @@ class _Search:
                 raise _LostError
 
     def _is_near_coulomb_edge(self, kt: float) -> bool:
-        return 0.25 < self.cutoffs.coulomb_mev / (2.0 * np.pi * kt) < 3.0
+        return 0.2 < self.cutoffs.coulomb_mev / (2.0 * np.pi * kt) < 1.2
 
     def _stride(self, kt: float) -> float:
         """Factor between temperatures that are looked at one by one."""
-        return 1.15 if self._is_near_coulomb_edge(kt) else 2.0
+        return 1.05 if self._is_near_coulomb_edge(kt) else 2.0
 
     def _bisect(self, low: float, high: float, width: float) -> tuple[float, float]:
         while high > low * (1.0 + width):
@@ -366,13 +372,11 @@ class _Search:
         """Take the vectors of the largest eigenvalue at this temperature."""
         self.grid = grid_at(self.cutoffs, kt)
         matrix = _assemble(self.coupling, self.cutoffs, self.grid, kt)
-        values, vectors = np.linalg.eig(matrix.values)
-        right = np.asarray(vectors[:, np.argmax(values.real)].real, dtype=np.float64)
-        self.vector = self.left = right / float(np.sqrt(right @ right))
+        right = _top_vector(matrix.values)
+        self.vector = self.left = right
         if self.grid.coulomb_ratio is not None:
-            values, vectors = np.linalg.eig(matrix.values.T)
-            left = np.asarray(vectors[:, np.argmax(values.real)].real, dtype=np.float64)
-            self.left = left / float(left @ self.vector)
+            left = _top_vector(matrix.values.T)
+            self.left = left / float(left @ right)
         return matrix
 
     def _evaluate(self, grid: MatsubaraGrid, kt: float) -> tuple[float, _Matrix]:
@@ -387,11 +391,11 @@ class _Search:
         if shift > 0.05:
             a = a.copy()
             a.flat[:: a.shape[0] + 1] -= shift
-        y: FloatArray = np.linalg.solve(a, x)
+        y = np.asarray(np.linalg.solve(a, x), dtype=np.float64)
         y *= 1.0 / float(np.sqrt(y @ y))
-        left: FloatArray = y
+        left = y
         if grid.coulomb_ratio is not None:
-            left = np.linalg.solve(a.T, x)
+            left = np.asarray(np.linalg.solve(a.T, x), dtype=np.float64)
             left *= 1.0 / float(left @ y)
         self.vector, self.left, self.grid = y, left, grid
         self._describe(matrix, left, y)
@@ -459,7 +463,7 @@ class _Search:
             kt,
             self.floor,
             grid,
-            gap / gap[0],
+            gap / gap[0] if gap[0] else gap,
             self.vector,
             self.left,
             self.slope,
@@ -467,6 +471,13 @@ class _Search:
             self.pair_sum,
             self.steps,
         )
+
+
+def _top_vector(matrix: FloatArray) -> FloatArray:
+    """The eigenvector of the largest eigenvalue, of norm 1."""
+    values, vectors = np.linalg.eig(matrix)
+    top: FloatArray = vectors[:, np.argmax(values.real)].real
+    return top / float(np.sqrt(top @ top))
 
 
 def _counts(grid: MatsubaraGrid) -> tuple[int, int]:
