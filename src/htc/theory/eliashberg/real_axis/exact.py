@@ -38,14 +38,14 @@ Spectra = Sequence[Sequence[Spectrum]]
 
 POINTS_PER_GAP: Final[int] = 25
 POINTS_PER_SPECTRUM: Final[int] = 800
-REACH: Final[float] = 6.0
+REACH: Final[float] = 8.0
 REACH_STRONG: Final[float] = 10.0
-"""The grid ends at 6 times the highest phonon frequency or 10 times ``sqrt(lambda) omega_2``, the larger one.
+"""The grid ends at 8 times the highest phonon frequency or 10 times ``sqrt(lambda) omega_2``, the larger one.
 
 Up there the gap must have come to its limit; strong coupling repeats the phonons further up.
 """
 
-SHOWN: Final[float] = 2.0 / 3.0
+SHOWN: Final[float] = 0.5
 """Share of the grid that the result has unless told otherwise."""
 
 MOST_POINTS: Final[int] = 60_000
@@ -59,7 +59,7 @@ TOLERANCE: Final[float] = 1e-9
 ACCEPTED: Final[float] = 1e-6
 MAX_STEPS: Final[int] = 300
 
-MISMATCH: Final[float] = 2e-3
+MISMATCH: Final[float] = 1e-3
 """How well the Matsubara frequencies must come back."""
 
 

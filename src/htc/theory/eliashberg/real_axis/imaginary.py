@@ -63,14 +63,14 @@ def delta_and_z(
             if closed_form:
                 normal = coupling.lambda_ep + 2.0 * _partial_sums(coupling, index, spacing)
                 if not cutoffs.infinite_z:
-                    last = frequencies(solution)
+                    last = _phonon_frequencies(solution)
                     normal -= _partial_sums(coupling, last + index, spacing)
                     normal += _partial_sums(coupling, last - index - 1.0, spacing)
                 fine[i] += scale / omega * (normal - minus @ (weights * less[j]))
     return phi / rough, fine if closed_form else rough
 
 
-def frequencies(solution: GapSolution) -> int:
+def _phonon_frequencies(solution: GapSolution) -> int:
     """How many frequencies the sum over phonons has when it ends sharply."""
     return round(float(solution.grid.phonon.sum()))
 

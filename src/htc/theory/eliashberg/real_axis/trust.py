@@ -60,23 +60,28 @@ def matsubara_mismatch(
     nu = solution.omega_mev[probes]
     root = np.sqrt(nu**2 + solution.delta_mev[:, probes] ** 2)
     pairs, turns = solution.delta_mev[:, probes] / root, nu / root
-    # The first kernel may be narrower than the grid. Below the grid all goes on as it begins.
-    x = np.union1d(omega_mev, nu[0] * np.linspace(0.0, KERNEL, 10 * KERNEL + 1))
-    gap, z = (np.stack([np.interp(x, omega_mev, row) for row in rows]) for rows in (delta_mev, z))
-    energy = retarded_root((x * z) ** 2 - (gap * z) ** 2) / z
+    # By symmetry W is imaginary at zero and phi real.
+    known = np.concatenate([[0.0], omega_mev])
+    wave, phi = omega_mev * z, delta_mev * z
+    wave = np.concatenate([1j * wave[:, :1].imag, wave], axis=1)
+    phi = np.concatenate([phi[:, :1].real, phi], axis=1)
+    # The first kernel may be narrower than the grid.
+    x = np.union1d(known, nu[0] * np.linspace(0.0, KERNEL, 10 * KERNEL + 1))
+    wave, phi = (np.stack([np.interp(x, known, row) for row in rows]) for rows in (wave, phi))
     with np.errstate(divide="ignore", invalid="ignore"):
-        weights = inverse_weights(energy, np.diff(x))
+        weights = inverse_weights(retarded_root(wave**2 - phi**2), np.diff(x))
     top = float(x[-1])
     kernel = (2.0 / np.pi) / (x[:, None] ** 2 + nu**2)
     rest = (2.0 / np.pi) * np.arctan2(nu, top)
-    normal = (x * weights).real @ (kernel * nu) + rest
+    normal = (wave * weights).real @ (kernel * nu) + rest
     # At high energies Delta goes to its limit as omega^-2, and N to 1 faster.
-    slope = (gap[:, -1] - gap[:, -2]).real / (x[-1] - x[-2])
+    last = delta_mev[:, -1:].real
+    slope = (delta_mev[:, -1] - delta_mev[:, -2]).real / (omega_mev[-1] - omega_mev[-2])
     excess = -0.5 * top * slope[:, None]
-    anomalous = (gap * weights).real @ (kernel * x[:, None]) + (gap[:, -1:].real - excess) * rest / nu
+    anomalous = (phi * weights).real @ (kernel * x[:, None]) + (last - excess) * rest / nu
     share = np.where(nu > 0.01 * top, (1.0 - np.arctan2(nu, top) * top / nu) * (top / nu) ** 2, 1.0 / 3.0)
     anomalous += excess * (2.0 / np.pi) * share / top
-    causal = -(gap * weights).imag @ (kernel * nu)
+    causal = -(phi * weights).imag @ (kernel * nu)
     largest = np.abs(pairs).max(axis=1, keepdims=True)
     errors = [normal - turns, (anomalous - pairs) / largest, (causal - pairs) / largest]
     worst = max(float(np.abs(error).max()) for error in errors)
