@@ -15,6 +15,7 @@ That the eigenvalue found is the largest is proven by a Cholesky factorisation, 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import exp, isfinite, sqrt
 from typing import Final
 
 import numpy as np
@@ -108,13 +109,17 @@ class _Matrix:
         """left dA/dlnT right, the number of frequencies held."""
         grid = self.grid
         u, v = grid.scale * left, grid.scale * right
-        kernel = self.by_ln_t[grid.minus]
-        kernel += self.by_ln_t[grid.plus]
-        value = u @ (kernel @ v) - (left * right) @ (self.z_by_ln_t / grid.odd)
+        minus, plus = grid.pairs(self.by_ln_t)
+        value = u @ ((minus + plus) @ v) - (left * right) @ (self.z_by_ln_t / grid.odd)
         if self.mu_by_ln_t:
-            counted = v if grid.coulomb_ratio is None else v * grid.coulomb_ratio
-            value -= 2.0 * self.mu_by_ln_t * u.sum() * counted.sum()
+            value -= 2.0 * self.mu_by_ln_t * self.pair_sum(left, right)
         return float(value)
+
+    def pair_sum(self, left: FloatArray, right: FloatArray) -> float:
+        """What -2 mu* multiplies in left A right."""
+        grid = self.grid
+        counted = right if grid.coulomb_ratio is None else right * grid.coulomb_ratio
+        return float(grid.scale @ left) * float(grid.scale @ counted)
 
     def edge(self, left: FloatArray, right: FloatArray) -> float:
         """What the frequencies that come and go with T add to the slope.
@@ -123,18 +128,18 @@ class _Matrix:
         rescaled to the last frequency, mu* moves back when that one goes.
         """
         grid = self.grid
-        u, v = grid.scale * left, grid.scale * right
-        column, row = self.next_lambda @ u, self.next_lambda @ v
+        column = float(self.next_lambda @ (grid.scale * left))
+        row = float(self.next_lambda @ (grid.scale * right))
+        paired = float(grid.scale @ left)
         if grid.coulomb_ratio is None:
-            column -= 2.0 * self.mu * u.sum()
-            row -= 2.0 * self.mu * v.sum()
-            value = -0.5 * column * row + 2.0 * self.mu_by_ln_t * u.sum() * v.sum()
-        else:
-            value = -0.5 * column * (row - 2.0 * self.mu * (v @ grid.coulomb_ratio))
-            # The Coulomb sum ends within the grid: the next term of it counts in first order.
-            last = float(grid.coulomb.sum())
-            value += self.mu * u.sum() * np.interp(last, grid.index, right / np.maximum(grid.scale, 1e-300))
-        return float(value)
+            counted = float(grid.scale @ right)
+            row -= 2.0 * self.mu * counted
+            column -= 2.0 * self.mu * paired
+            return -0.5 * column * row + 2.0 * self.mu_by_ln_t * paired * counted
+        row -= 2.0 * self.mu * float(grid.scale @ (right * grid.coulomb_ratio))
+        # The Coulomb sum ends within the grid: the next term of it counts in first order.
+        last = np.interp(grid.counts[1], grid.index, right / np.maximum(grid.scale, 1e-300))
+        return -0.5 * column * row + self.mu * paired * float(last)
 
 
 def solve(coupling: Coupling, cutoffs: Cutoffs, guess_mev: float) -> LinearSolution:
@@ -218,7 +223,7 @@ class _Search:
                 # Twice across, or near: between these two the secant is safe, and better than a slope that
                 # counts the frequencies lost one by one.
                 step = self._newton(value, (value - before[0]) / before[1])
-            kt *= np.exp(step)
+            kt *= exp(step)
             if kt < self.floor:
                 self._prove_largest(matrix, value)
                 return self._none()
@@ -239,16 +244,16 @@ class _Search:
             grid = grid_at(self.cutoffs, kt)
             low, high = _interval(self.cutoffs, grid)
             kt = self._root_within(grid, kt, low, high)
-            visited.add(_counts(grid))
+            visited.add(grid.counts)
             if low < kt < high:
                 # A symmetric matrix less a row has a lower largest eigenvalue. Where mu* or Z change with
                 # that row it may be a higher one, and pass zero again: look once more.
-                near = np.log(high / kt) < 3.0 * abs(self.edge / self.slope) / grid.coulomb.sum()
+                near = np.log(high / kt) < 3.0 * abs(self.edge / self.slope) / grid.counts[1]
                 if not near or self._falls_at_changes(grid):
                     return self._solution(kt)
                 found = self._solution(kt)
                 above = grid_at(self.cutoffs, high * (1.0 + TINY))
-                if _counts(above) in visited or self._settled(above, high) <= 0.0:
+                if above.counts in visited or self._settled(above, high) <= 0.0:
                     return found
                 kt = high * (1.0 + TINY)
                 continue
@@ -258,7 +263,7 @@ class _Search:
             if (self._settled(grid, kt) > 0.0) != rising:
                 # Above zero on one side of the change and below on the other: Tc is the change.
                 return self._solution(kt)
-            if _counts(grid) in visited:
+            if grid.counts in visited:
                 raise _LostError
             kt = beyond
 
@@ -274,7 +279,7 @@ class _Search:
             if np.isfinite(high) and self.slope > FLAT * self.edge:
                 return self._last_change(kt)
             step = self._newton(value, self.slope)
-            kt = kt * np.exp(step)
+            kt *= exp(step)
             if kt >= high or kt <= low:
                 kt = high if kt >= high else low
                 value = self._settled(grid, kt)
@@ -392,7 +397,7 @@ class _Search:
             a = a.copy()
             a.flat[:: a.shape[0] + 1] -= shift
         y = np.asarray(np.linalg.solve(a, x), dtype=np.float64)
-        y *= 1.0 / float(np.sqrt(y @ y))
+        y *= 1.0 / sqrt(float(y @ y))
         left = y
         if grid.coulomb_ratio is not None:
             left = np.asarray(np.linalg.solve(a.T, x), dtype=np.float64)
@@ -403,11 +408,9 @@ class _Search:
 
     def _describe(self, matrix: _Matrix, left: FloatArray, right: FloatArray) -> None:
         """Keep the derivatives of the eigenvalue."""
-        grid = matrix.grid
         self.slope = matrix.slope(left, right)
         self.edge = matrix.edge(left, right)
-        counted = right if grid.coulomb_ratio is None else right * grid.coulomb_ratio
-        self.pair_sum = float((grid.scale @ left) * (grid.scale @ counted))
+        self.pair_sum = matrix.pair_sum(left, right)
 
     def _start(self, grid: MatsubaraGrid, kt: float) -> FloatArray:
         """The vector so far, on this grid; at first that of a gap which falls off at the phonons."""
@@ -429,7 +432,7 @@ class _Search:
 
     def _newton(self, value: float, slope: float) -> float:
         """Step in ln T, kept within bounds."""
-        if not (np.isfinite(value) and np.isfinite(slope)):
+        if not (isfinite(value) and isfinite(slope)):
             raise _LostError
         if slope > -1e-9:
             return 0.7 if value > 0.0 else -1.5
@@ -480,11 +483,6 @@ def _top_vector(matrix: FloatArray) -> FloatArray:
     return top / float(np.sqrt(top @ top))
 
 
-def _counts(grid: MatsubaraGrid) -> tuple[int, int]:
-    """Frequencies in the phonon and in the Coulomb sum."""
-    return round(float(grid.phonon.sum())), round(float(grid.coulomb.sum()))
-
-
 def _interval(cutoffs: Cutoffs, grid: MatsubaraGrid) -> tuple[float, float]:
     """The k T at which the sums have just the frequencies of this grid; the first one is never lost."""
     bounds = [
@@ -492,44 +490,40 @@ def _interval(cutoffs: Cutoffs, grid: MatsubaraGrid) -> tuple[float, float]:
             cutoff / (2.0 * np.pi * (count + 0.5)),
             cutoff / (2.0 * np.pi * (count - 0.5)) if count > 1 else np.inf,
         )
-        for cutoff, count in zip((cutoffs.phonon_mev, cutoffs.coulomb_mev), _counts(grid), strict=True)
+        for cutoff, count in zip((cutoffs.phonon_mev, cutoffs.coulomb_mev), grid.counts, strict=True)
     ]
     return max(low for low, _ in bounds), min(high for _, high in bounds)
 
 
 def _assemble(coupling: Coupling, cutoffs: Cutoffs, grid: MatsubaraGrid, kt: float) -> _Matrix:
     spacing = 2.0 * np.pi * kt
-    # The distances of the first frequency left out go along, behind those of the grid.
-    known = grid.distance.size
-    beyond = (grid.end - grid.index, grid.end + grid.index + 1.0)
-    lam, by_ln_t = coupling.with_slope(spacing * np.concatenate([grid.distance, *beyond]))
-    minus, plus = lam[grid.minus], lam[grid.plus]
+    lam, by_ln_t = coupling.with_slope(spacing * grid.distance)
+    minus, plus = grid.pairs(lam)
     if not cutoffs.infinite_z:
         z = (minus - plus) @ grid.phonon
-        z_by = (by_ln_t[grid.minus] - by_ln_t[grid.plus]) @ grid.phonon
+        z_by = np.subtract(*grid.pairs(by_ln_t)) @ grid.phonon
     elif grid.dense:
-        z = 2.0 * np.cumsum(lam[: grid.end]) - lam[0]
-        z_by = 2.0 * np.cumsum(by_ln_t[: grid.end]) - by_ln_t[0]
+        z = 2.0 * lam[: grid.end].cumsum() - lam[0]
+        z_by = 2.0 * by_ln_t[: grid.end].cumsum() - by_ln_t[0]
     else:
         z = (minus - plus) @ grid.full
-        z_by = (by_ln_t[grid.minus] - by_ln_t[grid.plus]) @ grid.full
+        z_by = np.subtract(*grid.pairs(by_ln_t)) @ grid.full
         rest, rest_by = beyond_nodes(coupling, cutoffs, grid, (z, z_by), kt)
         z += rest
         z_by += rest_by
     mu, mu_by = cutoffs.mu_star_at_cutoff, 0.0
     if cutoffs.rescaled_to_last and cutoffs.edge == "step":
         # The grid may be one held beyond its own temperatures: its count goes, not that of kt.
-        mu = cutoffs.mu_star_at((grid.coulomb.sum() + 0.5) * spacing)
+        mu = cutoffs.mu_star_at((grid.counts[1] + 0.5) * spacing)
         mu, mu_by = (mu, mu * mu) if mu < UNBOUNDED else (UNBOUNDED, 0.0)
     scale = grid.scale
-    minus += plus
+    values = minus + plus
     if grid.coulomb_ratio is None:
-        minus -= 2.0 * mu
-        minus *= scale
+        values -= 2.0 * mu
+        values *= scale
     else:
-        minus *= scale
-        minus -= 2.0 * mu * (scale * grid.coulomb_ratio)
-    minus *= scale[:, None]
-    minus.flat[:: grid.size + 1] -= z / grid.odd + 1.0
-    below, above = lam[known:].reshape(2, -1)
-    return _Matrix(minus, grid, by_ln_t, z_by, mu, mu_by, below + above)
+        values *= scale
+        values -= 2.0 * mu * (scale * grid.coulomb_ratio)
+    values *= scale[:, None]
+    values.flat[:: grid.size + 1] -= z / grid.odd + 1.0
+    return _Matrix(values, grid, by_ln_t, z_by, mu, mu_by, grid.to_end(lam))

@@ -59,8 +59,8 @@ class MatsubaraGrid:
     dense: bool
     """Whether the nodes are 0, 1, ... end - 1."""
     distance: FloatArray
-    """All different distances ``n - m`` and ``n + m + 1`` between nodes, in units of 2 pi T, shape
-    ``(k,)``."""
+    """All different distances ``n - m`` and ``n + m + 1`` between nodes, and between nodes and `end`, in
+    units of 2 pi T, shape ``(k,)``."""
     minus: IntArray
     """Where in `distance` ``|n - m|`` stands, shape ``(p, p)``."""
     plus: IntArray
@@ -72,11 +72,37 @@ class MatsubaraGrid:
     """Root of the phonon weights over 2n + 1, which makes the pairing kernel symmetric, shape ``(p,)``."""
     coulomb_ratio: FloatArray | None
     """Coulomb over phonon weights, shape ``(p,)``; None where they are the same."""
+    counts: tuple[int, int]
+    """Frequencies in the phonon and in the Coulomb sum."""
 
     @property
     def size(self) -> int:
         """Number of nodes."""
         return self.index.size
+
+    def pairs(self, values: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """What stands at ``|n - m|`` and at ``n + m + 1``, shapes ``(p, p)``; not to be written to.
+
+        Args:
+            values: a function at the distances, shape ``(k,)``.
+        """
+        if not self.dense:
+            return values[self.minus], values[self.plus]
+        # On integers these are a Toeplitz and a Hankel matrix, views of one row.
+        size, stride = self.end, values.itemsize
+        row = np.concatenate((values[size - 1 : 0 : -1], values[:size]))
+        shape = (size, size)
+        return (
+            np.ndarray(shape, np.float64, row, (size - 1) * stride, (-stride, stride)),
+            np.ndarray(shape, np.float64, np.ascontiguousarray(values), stride, (stride, stride)),
+        )
+
+    def to_end(self, values: FloatArray) -> FloatArray:
+        """The sum of what stands at the distances ``end - n`` and ``end + n + 1``, shape ``(p,)``."""
+        if self.dense:
+            return values[self.end : 0 : -1] + values[self.end + 1 :]
+        below, above = values[-2 * self.size :].reshape(2, -1)
+        return np.asarray(below + above)
 
 
 @lru_cache(maxsize=128)
@@ -102,25 +128,30 @@ def _grid(
     index: FloatArray, full: FloatArray, phonon: FloatArray, coulomb: FloatArray, end: int
 ) -> MatsubaraGrid:
     dense = index.size == end
-    distance, minus, plus = _integer_pairs(end) if dense else _pairs(index)
+    distance, minus, plus = _integer_pairs(end) if dense else _pairs(index, end)
     odd = 2.0 * index + 1.0
     ratio = None
     if not np.array_equal(phonon, coulomb):
         ratio = np.divide(coulomb, phonon, out=np.zeros_like(coulomb), where=phonon > 0.0)
     scale = np.sqrt(phonon / odd)
-    return MatsubaraGrid(index, full, phonon, coulomb, end, dense, distance, minus, plus, odd, scale, ratio)
+    counts = round(float(phonon.sum())), round(float(coulomb.sum()))
+    return MatsubaraGrid(
+        index, full, phonon, coulomb, end, dense, distance, minus, plus, odd, scale, ratio, counts
+    )
 
 
 @lru_cache(maxsize=DENSE)
 def _integer_pairs(size: int) -> tuple[FloatArray, IntArray, IntArray]:
     n = np.arange(size)
-    return np.arange(2.0 * size), np.abs(n[:, None] - n), n[:, None] + n + 1
+    return np.arange(2.0 * size + 1.0), np.abs(n[:, None] - n), n[:, None] + n + 1
 
 
-def _pairs(index: FloatArray) -> tuple[FloatArray, IntArray, IntArray]:
+def _pairs(index: FloatArray, end: int) -> tuple[FloatArray, IntArray, IntArray]:
     size = index.size
     row, column = np.tril_indices(size)
-    distance = np.concatenate([index[row] - index[column], index[row] + index[column] + 1.0])
+    distance = np.concatenate(
+        [index[row] - index[column], index[row] + index[column] + 1.0, end - index, end + index + 1.0]
+    )
     minus = np.empty((size, size), dtype=np.intp)
     minus[row, column] = minus[column, row] = np.arange(row.size)
     return distance, minus, minus + row.size
