@@ -208,7 +208,8 @@ def resolve(
                 f"{highest_phonon(spectrum):g} meV",
                 where="cutoff_mev",
             )
-        phonon, coulomb = float(cutoff_mev), cutoff_mev * coulomb / phonon
+        # The ratio first: rounding must not lift the one above the other where they are equal.
+        phonon, coulomb = float(cutoff_mev), float(cutoff_mev) * (coulomb / phonon)
     if coulomb > phonon:
         raise InputError("the Coulomb cutoff must not exceed the phonon cutoff", where="convention")
     at = None if row.mu_star_at is None else _energy((1.0, row.mu_star_at), spectrum)
