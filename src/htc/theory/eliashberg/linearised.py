@@ -43,6 +43,15 @@ SECANT: Final[float] = 0.03
 SMOOTH_DONE: Final[float] = 1e-6
 """The same as `DONE` where weights move with T: the slope is then good to some percent only."""
 
+UNSETTLED: Final[float] = 0.01
+"""An eigenvalue this small is looked at twice where its sign decides."""
+
+FEW: Final[int] = 8
+"""With no more frequencies than these each of them counts."""
+
+STRONG: Final[float] = 0.5
+"""A mu* above this, which no material has, lets roots appear that the search does not expect."""
+
 NOT_ZERO: Final[float] = 1e-4
 """An eigenvalue above this is not zero, however small the last step was."""
 
@@ -249,6 +258,8 @@ class _Search:
                 # A symmetric matrix less a row has a lower largest eigenvalue. Where mu* or Z change with
                 # that row it may be a higher one, and pass zero again: look once more.
                 near = np.log(high / kt) < 3.0 * abs(self.edge / self.slope) / grid.counts[1]
+                # Of few frequencies in a truncated Z, the one lost takes much of Z with it.
+                near |= not self.cutoffs.infinite_z and isfinite(high) and grid.counts[0] <= FEW
                 if not near or self._falls_at_changes(grid):
                     return self._solution(kt)
                 found = self._solution(kt)
@@ -316,7 +327,9 @@ class _Search:
 
     def _settled(self, grid: MatsubaraGrid, kt: float) -> float:
         """The eigenvalue at a temperature where the last one was near, on this grid or its neighbour."""
-        return self._evaluate(grid, kt)[0]
+        value = self._evaluate(grid, kt)[0]
+        # So close to zero its sign needs a vector that has settled.
+        return value if abs(value) > UNSETTLED else self._evaluate(grid, kt)[0]
 
     def from_bracket(self) -> LinearSolution:
         """Bisect on the sign of the largest eigenvalue, then Newton from close by."""
@@ -352,6 +365,12 @@ class _Search:
         kt = found.kt_mev
         if found.grid is None or found.grid.coulomb_ratio is None:
             return
+        if self.cutoffs.mu_star_at_cutoff > STRONG:
+            below, above = (
+                largest_eigenvalue(self.coupling, self.cutoffs, kt * x) for x in (1.0 - 1e-5, 1.0 + 1e-5)
+            )
+            if not below > 0.0 > above:
+                raise _LostError
         while self._is_near_coulomb_edge(kt):
             kt *= self._stride(kt)
             if largest_eigenvalue(self.coupling, self.cutoffs, kt) > 0.0:
