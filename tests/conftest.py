@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from htc.settings import get_settings
+from htc.settings import Settings, get_settings
 from htc.store.database import Database, embedded_url
 from htc.store.embedded import EmbeddedServer
 
@@ -114,6 +116,43 @@ def database_in_settings(database: Database, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("HTC_DATABASE_URL", database.engine.url.render_as_string(hide_password=False))
     get_settings.cache_clear()
     return database
+
+
+@pytest.fixture(scope="session")
+def ready_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An HTC_HOME with a migrated, stopped database; copy it, do not use it."""
+    home = tmp_path_factory.mktemp("ready")
+    Database.open(Settings(home=home)).close()
+    return home
+
+
+@pytest.fixture
+def home(ready_home: Path, tmp_path: Path) -> Iterator[Path]:
+    """A copy of ``ready_home`` of this test's own."""
+    home = tmp_path / "home"
+    shutil.copytree(ready_home, home)
+    yield home
+    EmbeddedServer(home).stop(force=True)
+
+
+@pytest.fixture
+def tmpfs(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
+    """A maker of small file systems; mounting needs root."""
+    made: list[Path] = []
+
+    def mount(options: str) -> Path:
+        folder = tmp_path / f"mount-{len(made)}"
+        folder.mkdir()
+        command = ["mount", "-t", "tmpfs", "-o", options, "none", str(folder)]
+        if subprocess.run(command, capture_output=True, check=False).returncode != 0:
+            pytest.skip("mounting a tmpfs is not permitted here")
+        made.append(folder)
+        return folder
+
+    yield mount
+    for folder in made:
+        EmbeddedServer(folder).stop(force=True)
+        subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 @pytest.fixture

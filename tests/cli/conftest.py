@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -15,9 +14,8 @@ import pytest
 import htc
 from htc.cli.app import main
 from htc.cli.console import out
-from htc.settings import Settings, get_settings
+from htc.settings import get_settings
 from htc.store import Database
-from htc.store.embedded import EmbeddedServer
 
 EXAMPLES = Path(htc.__file__).parent / "examples/structures"
 
@@ -79,43 +77,6 @@ def start() -> Iterator[Callable[..., subprocess.Popen[str]]]:
         if process.poll() is None:
             process.kill()
         process.communicate()
-
-
-@pytest.fixture(scope="session")
-def ready_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An HTC_HOME with a migrated, stopped database; copy it, do not use it."""
-    home = tmp_path_factory.mktemp("ready")
-    Database.open(Settings(home=home)).close()
-    return home
-
-
-@pytest.fixture
-def own_home(ready_home: Path, tmp_path: Path) -> Iterator[Path]:
-    """A copy of ``ready_home`` of this test's own."""
-    home = tmp_path / "home"
-    shutil.copytree(ready_home, home)
-    yield home
-    EmbeddedServer(home).stop(force=True)
-
-
-@pytest.fixture
-def tmpfs(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
-    """A maker of small file systems; mounting needs root."""
-    made: list[Path] = []
-
-    def mount(options: str) -> Path:
-        folder = tmp_path / f"mount-{len(made)}"
-        folder.mkdir()
-        command = ["mount", "-t", "tmpfs", "-o", options, "none", str(folder)]
-        if subprocess.run(command, capture_output=True, check=False).returncode != 0:
-            pytest.skip("mounting a tmpfs is not permitted here")
-        made.append(folder)
-        return folder
-
-    yield mount
-    for folder in made:
-        EmbeddedServer(folder).stop(force=True)
-        subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 @pytest.fixture(scope="session")

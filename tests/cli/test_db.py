@@ -30,7 +30,7 @@ def htc(*arguments: str) -> Result:
 
 
 @pytest.fixture
-def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An HTC_HOME that does not exist yet."""
     home = tmp_path / "home"
     monkeypatch.setenv("HTC_HOME", str(home))
@@ -46,15 +46,15 @@ def test_every_command_shows_an_example(command: str) -> None:
     assert f"htc db {command}" in result.stdout
 
 
-def test_the_life_of_an_embedded_database(own_home: Path) -> None:
+def test_the_life_of_an_embedded_database(home: Path) -> None:
     before = htc("status")
     assert "none yet" in before.stdout
-    assert not own_home.exists()
+    assert not home.exists()
     assert "it was not running" in htc("stop").stdout
 
-    assert str(own_home / "postgres" / "data") in htc("start").stdout.replace("\n", "")
+    assert str(home / "postgres" / "data") in htc("start").stdout.replace("\n", "")
     status = json.loads(htc("status", "--json").stdout)
-    assert status["where"] == str(own_home / "postgres" / "data")
+    assert status["where"] == str(home / "postgres" / "data")
     assert (status["server"]["state"], status["server"]["kept"]) == ("running", True)
     assert status["revision"] == status["program_revision"] == HEAD
     assert {table["name"]: table["rows"] for table in status["tables"]} == {
@@ -70,7 +70,7 @@ def test_the_life_of_an_embedded_database(own_home: Path) -> None:
 
     assert htc("stop").stdout == "stopped\n"
     assert "started when needed" in htc("status").stdout
-    assert EmbeddedServer(own_home).status().state == "stopped"
+    assert EmbeddedServer(home).status().state == "stopped"
 
 
 def test_psql_is_connected_to_the_right_database(database_in_settings: Database) -> None:

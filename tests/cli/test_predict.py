@@ -287,47 +287,47 @@ def wait_for_rows(home: Path, process: subprocess.Popen[str], rows: Rows) -> Non
 
 
 def test_killed_in_the_middle_it_goes_on_where_it_stopped(
-    start: Start, own_home: Path, many_files: Path, rows: Rows
+    start: Start, home: Path, many_files: Path, rows: Rows
 ) -> None:
-    process = start(own_home, "predict", many_files, "--json")
-    wait_for_rows(own_home, process, rows)
+    process = start(home, "predict", many_files, "--json")
+    wait_for_rows(home, process, rows)
     process.kill()
     process.communicate()
     assert process.returncode == -signal.SIGKILL
-    with Database.open(Settings(home=own_home)) as database:
+    with Database.open(Settings(home=home)) as database:
         left = rows(database)
     assert left["predictions"] in {100, 200}
     assert left["bete_runs"] == left["hashes"] == left["predictions"]
     assert left["without_their_run"] == 0
-    again = start(own_home, "predict", many_files, "--json")
+    again = start(home, "predict", many_files, "--json")
     out, err = again.communicate(timeout=120)
     assert again.returncode == 0, err
     assert len({entry["id"] for entry in entries(out)}) == 300
-    with Database.open(Settings(home=own_home)) as database:
+    with Database.open(Settings(home=home)) as database:
         assert rows(database) == {
             "predictions": 300, "hashes": 300, "bete_runs": 300, "without_their_run": 0,
         }  # fmt: skip
 
 
 def test_interrupted_by_a_person_it_says_what_is_stored(
-    start: Start, own_home: Path, many_files: Path, rows: Rows
+    start: Start, home: Path, many_files: Path, rows: Rows
 ) -> None:
-    process = start(own_home, "predict", many_files)
-    wait_for_rows(own_home, process, rows)
+    process = start(home, "predict", many_files)
+    wait_for_rows(home, process, rows)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == ExitCode.INTERRUPTED
     assert "predictions are stored" in err
     assert "Traceback" not in err
-    assert EmbeddedServer(own_home).status().state == "stopped"
+    assert EmbeddedServer(home).status().state == "stopped"
 
 
-def test_the_database_dies_in_the_middle(start: Start, own_home: Path, many_files: Path, rows: Rows) -> None:
+def test_the_database_dies_in_the_middle(start: Start, home: Path, many_files: Path, rows: Rows) -> None:
     import os
 
-    process = start(own_home, "predict", many_files)
-    wait_for_rows(own_home, process, rows)
-    pid = EmbeddedServer(own_home).status().pid
+    process = start(home, "predict", many_files)
+    wait_for_rows(home, process, rows)
+    pid = EmbeddedServer(home).status().pid
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
     out, err = process.communicate(timeout=120)
@@ -336,7 +336,7 @@ def test_the_database_dies_in_the_middle(start: Start, own_home: Path, many_file
     assert "predictions are stored" in err
     assert "Traceback" not in err
     assert out == ""
-    with Database.open(Settings(home=own_home)) as database:
+    with Database.open(Settings(home=home)) as database:
         left = rows(database)
     assert left["predictions"] in {100, 200}
     assert left["bete_runs"] == left["predictions"]

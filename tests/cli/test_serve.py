@@ -34,9 +34,9 @@ def wait_until_it_answers(process: subprocess.Popen[str], url: str) -> httpx.Res
             time.sleep(0.05)
 
 
-def test_it_serves_stops_and_leaves_nothing_behind(start: Start, own_home: Path) -> None:
+def test_it_serves_stops_and_leaves_nothing_behind(start: Start, home: Path) -> None:
     port = free_port()
-    process = start(own_home, "serve", "--port", port)
+    process = start(home, "serve", "--port", port)
     url = f"http://127.0.0.1:{port}/api/htc"
     health = wait_until_it_answers(process, f"{url}/health")
     assert health.status_code == 200
@@ -46,7 +46,7 @@ def test_it_serves_stops_and_leaves_nothing_behind(start: Start, own_home: Path)
     assert answer.json()["reduced_formula"] == "MgB2"
     assert answer.json()["tc_predicted"] > 0.0
 
-    second = start(own_home, "serve", "--port", port)
+    second = start(home, "serve", "--port", port)
     _, err = second.communicate(timeout=60)
     assert second.returncode == ExitCode.USAGE
     assert f"port {port} cannot be used" in err
@@ -57,7 +57,7 @@ def test_it_serves_stops_and_leaves_nothing_behind(start: Start, own_home: Path)
     _, err = process.communicate(timeout=60)
     assert process.returncode in {ExitCode.OK, ExitCode.INTERRUPTED}
     assert "Traceback" not in err
-    assert EmbeddedServer(own_home).status().state == "stopped"
+    assert EmbeddedServer(home).status().state == "stopped"
 
 
 def test_a_database_that_cannot_be_opened_is_said_at_once(start: Start, tmp_path: Path) -> None:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy.engine import URL
 
-from htc.settings import Settings
 from htc.store.database import Database
-from htc.store.embedded import EmbeddedServer, process
+from htc.store.embedded import process
 from htc.store.embedded.binaries import Binaries
 from htc.store.embedded.cluster import quiet_environment, write_access_rules
 from htc.store.embedded.identity import current_identity
@@ -69,42 +67,3 @@ def empty_database(server: Any) -> Iterator[Database]:
     """A fresh database without tables on each server in turn."""
     with server.empty() as fresh:
         yield fresh
-
-
-@pytest.fixture(scope="session")
-def finished_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An HTC_HOME with a complete, stopped, migrated database; copy it, do not use it."""
-    home = tmp_path_factory.mktemp("finished")
-    Database.open(Settings(home=home)).close()
-    return home
-
-
-@pytest.fixture
-def home(finished_home: Path, tmp_path: Path) -> Iterator[Path]:
-    """An HTC_HOME of this test's own, with a stopped database."""
-    copy = tmp_path / "home"
-    shutil.copytree(finished_home, copy)
-    yield copy
-    EmbeddedServer(copy).stop(force=True)
-
-
-@pytest.fixture
-def tmpfs(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
-    """A maker of small file systems; mounting needs root."""
-    made: list[Path] = []
-
-    def mount(options: str) -> Path:
-        folder = tmp_path / f"mount-{len(made)}"
-        folder.mkdir()
-        done = subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", options, "none", str(folder)], capture_output=True, check=False
-        )
-        if done.returncode != 0:
-            pytest.skip("mounting a tmpfs is not permitted here")
-        made.append(folder)
-        return folder
-
-    yield mount
-    for folder in made:
-        EmbeddedServer(folder).stop(force=True)
-        subprocess.run(["umount", "-l", str(folder)], check=True)
