@@ -67,6 +67,9 @@ BISECTED: Final[float] = 1e-11
 UNBOUNDED: Final[float] = 1e4
 """Stands for a mu* that has no bound: so strong that it keeps every pair from its sum."""
 
+SKIPPED: Final[float] = 3.0
+"""So many changes of the number of frequencies are gone through one by one, no more."""
+
 MAX_STEPS: Final[int] = 60
 FLOOR: Final[float] = 1e-7
 """Below this share of the highest frequency no Tc is looked for."""
@@ -271,12 +274,16 @@ class _Search:
             rising = kt >= high
             beyond = kt * (1.0 + TINY if rising else 1.0 - TINY)
             grid = grid_at(self.cutoffs, beyond)
-            if (self._settled(grid, kt) > 0.0) != rising:
+            value = self._settled(grid, kt)
+            if (value > 0.0) != rising:
                 # Above zero on one side of the change and below on the other: Tc is the change.
                 return self._solution(kt)
             if grid.counts in visited:
                 raise _LostError
-            kt = beyond
+            step = self._newton(value, self.slope + self.edge)
+            # Of ten thousands of frequencies many may come or go before the root is reached.
+            far = abs(step) * grid.counts[0] > SKIPPED and (step > 0.0) == rising
+            kt = kt * exp(step) if far else beyond
 
     def _falls_at_changes(self, grid: MatsubaraGrid) -> bool:
         cutoffs = self.cutoffs
