@@ -55,8 +55,8 @@ class Account:
         if self.thermodynamics is not None:
             texts += [f"thermodynamics: {text}" for text in self.thermodynamics.warnings]
         if self.real_axis is not None:
-            for part in (self.real_axis.pade, self.real_axis.exact):
-                texts += [f"real-axis-{part.method}: {text}" for text in part.reasons]
+            # Approximants never resolve the phonons' structure: what they are doubted for is in their record.
+            texts += [f"real-axis: {text}" for text in self.real_axis.exact.reasons]
         return tuple(texts)
 
     def as_dict(self) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from htc.errors import ConvergenceError
 from htc.theory.eliashberg.conventions import Cutoffs
 from htc.theory.eliashberg.coupling import Coupling
-from htc.theory.eliashberg.kernel import beyond_nodes, frequencies_below, grid_at, tail
+from htc.theory.eliashberg.kernel import beyond_nodes, frequencies_below, grid_at
 from htc.theory.eliashberg.matsubara import FINE, GROWTH, MatsubaraGrid
 from htc.theory.eliashberg.pseudopotential import Rescaling, rescaled
 
@@ -101,34 +101,6 @@ class GapSolution:
     def superconducting(self) -> bool:
         """Whether there is a gap."""
         return bool(np.any(self.delta_mev))
-
-    def at(self, index: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Delta and Z at further Matsubara frequencies n, by their own equations; shapes ``(b, n)``.
-
-        Args:
-            index: n >= 0, shape ``(n,)``; need not be nodes of the grid.
-        """
-        grid, kt = self.grid, self.kt_mev
-        spacing = 2.0 * np.pi * kt
-        n = np.asarray(index, dtype=np.float64)
-        omega = spacing * (n + 0.5)
-        below, above = np.abs(n[:, None] - grid.index), n[:, None] + grid.index + 1.0
-        root = np.sqrt(self.omega_mev**2 + self.delta_mev**2)
-        pairs, turns = self.delta_mev / root, self.omega_mev / root
-        cutoffs, mu = self.interaction.cutoffs, self.interaction.mu_star_at(kt)
-        weights = grid.full if cutoffs.infinite_z else grid.phonon
-        inside = n < grid.end
-        phi, z = np.zeros((self.interaction.bands, n.size)), np.ones((self.interaction.bands, n.size))
-        for i, row in enumerate(self.interaction.couplings):
-            for j, coupling in enumerate(row):
-                minus, plus = coupling(spacing * below), coupling(spacing * above)
-                phi[i] += np.pi * kt * ((minus + plus) @ (grid.phonon * pairs[j]))
-                phi[i] -= 2.0 * np.pi * kt * mu[i, j] * float(grid.coulomb @ pairs[j])
-                z[i] += np.pi * kt / omega * ((minus - plus) @ (weights * turns[j]))
-                if cutoffs.infinite_z:
-                    rest = np.where(inside, n, grid.end - 1.0)
-                    z[i] += np.pi * kt / omega * tail(coupling, grid.end, rest, kt)[0]
-        return phi / z, z
 
 
 def solve_gap(
