@@ -124,14 +124,8 @@ class _Matrix:
         minus, plus = grid.pairs(self.by_ln_t)
         value = u @ ((minus + plus) @ v) - (left * right) @ (self.z_by_ln_t / grid.odd)
         if self.mu_by_ln_t:
-            value -= 2.0 * self.mu_by_ln_t * self.pair_sum(left, right)
+            value -= 2.0 * self.mu_by_ln_t * _pair_sum(grid, left, right)
         return float(value)
-
-    def pair_sum(self, left: FloatArray, right: FloatArray) -> float:
-        """What -2 mu* multiplies in left A right."""
-        grid = self.grid
-        counted = right if grid.coulomb_ratio is None else right * grid.coulomb_ratio
-        return float(grid.scale @ left) * float(grid.scale @ counted)
 
     def edge(self, left: FloatArray, right: FloatArray) -> float:
         """What the frequencies that come and go with T add to the slope.
@@ -219,7 +213,6 @@ class _Search:
         self.left: FloatArray = self.vector
         self.slope = -1.0
         self.edge = 0.0
-        self.pair_sum = 0.0
 
     def from_guess(self, kt: float) -> LinearSolution:
         """Newton from a guess, the grid following T until the steps are small."""
@@ -436,7 +429,6 @@ class _Search:
         """Keep the derivatives of the eigenvalue."""
         self.slope = matrix.slope(left, right)
         self.edge = matrix.edge(left, right)
-        self.pair_sum = matrix.pair_sum(left, right)
 
     def _start(self, grid: MatsubaraGrid, kt: float) -> FloatArray:
         """The vector so far, on this grid; at first that of a gap which falls off at the phonons."""
@@ -497,7 +489,7 @@ class _Search:
             self.left,
             self.slope,
             self.edge,
-            self.pair_sum,
+            _pair_sum(grid, self.left, self.vector),
             self.steps,
         )
 
@@ -507,6 +499,12 @@ def _top_vector(matrix: FloatArray) -> FloatArray:
     values, vectors = np.linalg.eig(matrix)
     top: FloatArray = vectors[:, np.argmax(values.real)].real
     return top / float(np.sqrt(top @ top))
+
+
+def _pair_sum(grid: MatsubaraGrid, left: FloatArray, right: FloatArray) -> float:
+    """What -2 mu* multiplies in left A right."""
+    counted = right if grid.coulomb_ratio is None else right * grid.coulomb_ratio
+    return float(grid.scale @ left) * float(grid.scale @ counted)
 
 
 def _interval(cutoffs: Cutoffs, grid: MatsubaraGrid) -> tuple[float, float]:
