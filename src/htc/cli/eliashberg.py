@@ -304,6 +304,8 @@ def _print_table(source: str, entries: Sequence[Entry], *, side_by_side: bool) -
     from rich.markup import escape
     from rich.table import Table
 
+    from htc.spectra import check
+
     full = any(entry.account.gap is not None for entry in entries)
     table = Table(
         title=f"{escape(source)}  [dim]{entries[0].spectrum.provenance.get('format', '')}[/]",
@@ -317,6 +319,13 @@ def _print_table(source: str, entries: Sequence[Entry], *, side_by_side: bool) -
     for head in _HEADS + (_MORE_HEADS if full else ()):
         table.add_column(head, justify="right")
     notes: dict[str, tuple[str, int]] = {}
+
+    def note(about: str, text: str) -> None:
+        """Keep each code once, in full for the first it is about, and count the others."""
+        code, _, words = text.partition(": ")
+        first, count = notes.get(code, (f"{about.strip()}: {words}", 0))
+        notes[code] = (first, count + 1)
+
     for entry in entries:
         found, more = entry.account.transition, entry.account
         cells = [
@@ -339,10 +348,10 @@ def _print_table(source: str, entries: Sequence[Entry], *, side_by_side: bool) -
             ]
         table.add_row(*cells)
         for text in more.remarks:
-            code, _, words = text.partition(": ")
-            about = f"{entry.spectrum.label} {found.convention}".lstrip()
-            first, count = notes.get(code, (f"{about}: {words}", 0))
-            notes[code] = (first, count + 1)
+            note(f"{entry.spectrum.label} {found.convention}", text)
+    for spectrum in {id(entry.spectrum): entry.spectrum for entry in entries}.values():
+        for flag in check(spectrum):
+            note(spectrum.label, str(flag))
     out.print(table)
     for code, (text, count) in notes.items():
         others = f" (and {count - 1} more)" if count > 1 else ""
