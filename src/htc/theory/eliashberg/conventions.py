@@ -200,7 +200,7 @@ def resolve(
     row = get_convention(convention)
     check_arguments(mu_star, edge)
     phonon = _energy(row.phonon_cutoff, spectrum)
-    coulomb = _energy(row.coulomb_cutoff, spectrum)
+    coulomb = phonon if row.coulomb_cutoff == row.phonon_cutoff else _energy(row.coulomb_cutoff, spectrum)
     if cutoff_mev is not None:
         if not (np.isfinite(cutoff_mev) and cutoff_mev > highest_phonon(spectrum)):
             raise InputError(
@@ -215,11 +215,13 @@ def resolve(
     at = None if row.mu_star_at is None else _energy((1.0, row.mu_star_at), spectrum)
     cutoffs = Cutoffs(phonon, coulomb, float(mu_star), at, row.rescaled_to_last, row.infinite_z, edge)
     if not np.isfinite(cutoffs.mu_star_at_cutoff):
+        # Rounded down: a hint that is refused in its turn helps nobody.
+        pole = np.floor(1e3 / np.log(coulomb / (at or coulomb))) / 1e3
         raise InputError(
             f"mu* = {mu_star:g} at {at:g} meV grows without bound when rescaled to {coulomb:g} meV, the "
             f"cutoff of the convention {row.name!r}",
             where="mu_star",
-            hint=f"this convention needs mu* below {1.0 / np.log(coulomb / (at or coulomb)):.3f}",
+            hint=f"this convention needs mu* below {pole:.3f}",
         )
     return cutoffs
 

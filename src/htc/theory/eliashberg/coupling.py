@@ -91,7 +91,7 @@ class Coupling:
         return angles @ (self.omega_mev * self.weight)
 
     def _sum(self, nu_squared: FloatArray) -> tuple[FloatArray, FloatArray]:
-        share = np.multiply.outer(nu_squared, self._inverse_square)
+        share = nu_squared[:, None] * self._inverse_square
         share += 1.0
         np.reciprocal(share, out=share)
         values = share @ self.weight
