@@ -166,11 +166,11 @@ def _say(text: str) -> None:
 
 def save(figure: Figure, name: str) -> None:
     """Write a PNG of at most 256 colours: line drawings need no more, and half the bytes."""
-    from PIL import Image as images
+    import PIL.Image
 
     path = IMAGES / name
     figure.savefig(path, dpi=150)
-    _shrink(images.open(path), path)
+    _shrink(PIL.Image.open(path), path)
 
 
 def _shrink(image: Image, path: Path) -> None:
@@ -181,8 +181,8 @@ def _shrink(image: Image, path: Path) -> None:
 def main() -> int:
     """Draw all."""
     import matplotlib as mpl
+    import PIL.Image
     from matplotlib.figure import Figure
-    from PIL import Image as images
 
     from htc.theory.eliashberg.account import account
     from htc.theory.eliashberg.plot import plot_accounts
@@ -198,8 +198,8 @@ def main() -> int:
     mgb2 = spectra["MgB2"]
     path = IMAGES / "eliashberg.png"
     plot_accounts([(mgb2, account(mgb2, 0.16, "epw", cutoff_mev=500.0, real_axis=True))], path)
-    drawn = images.open(path).convert("RGB")
-    _shrink(drawn.resize((drawn.width // 2, drawn.height // 2), images.Resampling.LANCZOS), path)
+    drawn = PIL.Image.open(path).convert("RGB")
+    _shrink(drawn.resize((drawn.width // 2, drawn.height // 2), PIL.Image.Resampling.LANCZOS), path)
     quoted(spectra)
     return 0
 
