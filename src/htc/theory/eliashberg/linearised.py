@@ -35,7 +35,7 @@ DONE: Final[float] = 1e-4
 """A Newton step in ln T this small leaves an error of about its square."""
 
 NEAR: Final[float] = 1e-2
-"""A step this small no longer changes the number of frequencies by much."""
+"""A step this small no longer changes the number of frequencies by much, unless it is large, see `SKIPPED`."""
 
 SECANT: Final[float] = 0.03
 """Steps this small follow the secant where weights move with T."""
@@ -217,10 +217,10 @@ class _Search:
     def from_guess(self, kt: float) -> LinearSolution:
         """Newton from a guess, the grid following T until the steps are small."""
         smooth = self.cutoffs.edge == "smooth"
-        near = SMOOTH_DONE if smooth else NEAR
         before: tuple[float, float] | None = None
         while True:
-            value, matrix = self._evaluate(grid_at(self.cutoffs, kt), kt)
+            grid = grid_at(self.cutoffs, kt)
+            value, matrix = self._evaluate(grid, kt)
             step = self._newton(value, self.slope + self.edge)
             if before is not None and (
                 before[0] * value < 0.0 or (smooth and 1e-8 < abs(before[1]) < SECANT)
@@ -232,7 +232,7 @@ class _Search:
             if kt < self.floor:
                 self._prove_largest(matrix, value)
                 return self._none()
-            if abs(step) < near:
+            if abs(step) < (SMOOTH_DONE if smooth else min(NEAR, SKIPPED / grid.counts[0])):
                 break
             before = (value, step)
         if not smooth:
