@@ -43,9 +43,6 @@ SECANT: Final[float] = 0.03
 SMOOTH_DONE: Final[float] = 1e-6
 """The same as `DONE` where weights move with T: the slope is then good to some percent only."""
 
-UNSETTLED: Final[float] = 0.01
-"""An eigenvalue this small is looked at twice where its sign decides."""
-
 FEW: Final[int] = 8
 """With no more frequencies than these each of them counts."""
 
@@ -327,9 +324,8 @@ class _Search:
 
     def _settled(self, grid: MatsubaraGrid, kt: float) -> float:
         """The eigenvalue at a temperature where the last one was near, on this grid or its neighbour."""
-        value = self._evaluate(grid, kt)[0]
-        # So close to zero its sign needs a vector that has settled.
-        return value if abs(value) > UNSETTLED else self._evaluate(grid, kt)[0]
+        # Close to zero its sign needs a vector that has settled.
+        return self._evaluate(grid, kt, iterations=2)[0]
 
     def from_bracket(self) -> LinearSolution:
         """Bisect on the sign of the largest eigenvalue, then Newton from close by."""
@@ -403,8 +399,8 @@ class _Search:
             self.left = left / float(left @ right)
         return matrix
 
-    def _evaluate(self, grid: MatsubaraGrid, kt: float) -> tuple[float, _Matrix]:
-        """Improve the vector by an inverse iteration at this temperature; return its Rayleigh quotient."""
+    def _evaluate(self, grid: MatsubaraGrid, kt: float, iterations: int = 1) -> tuple[float, _Matrix]:
+        """Improve the vector by inverse iteration at this temperature; return its Rayleigh quotient."""
         self.steps += 1
         if self.steps > MAX_STEPS:
             raise _LostError
@@ -415,12 +411,15 @@ class _Search:
         if shift > 0.05:
             a = a.copy()
             a.flat[:: a.shape[0] + 1] -= shift
-        y = np.asarray(np.linalg.solve(a, x), dtype=np.float64)
-        y *= 1.0 / sqrt(float(y @ y))
-        left = y
-        if grid.coulomb_ratio is not None:
-            left = np.asarray(np.linalg.solve(a.T, x), dtype=np.float64)
-            left *= 1.0 / float(left @ y)
+        y, left = x, x
+        for _ in range(iterations):
+            y = np.asarray(np.linalg.solve(a, y), dtype=np.float64)
+            y *= 1.0 / sqrt(float(y @ y))
+            if grid.coulomb_ratio is not None:
+                left = np.asarray(np.linalg.solve(a.T, left), dtype=np.float64)
+                left *= 1.0 / float(left @ y)
+        if grid.coulomb_ratio is None:
+            left = y
         self.vector, self.left, self.grid = y, left, grid
         self._describe(matrix, left, y)
         return float(left @ (matrix.values @ y)), matrix
