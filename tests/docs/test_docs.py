@@ -20,7 +20,8 @@ from htc.cli import app
 from htc.cli.exit_codes import ExitCode
 from htc.settings import Settings
 from htc.spectra.readers import FORMATS
-from htc.theory import FORMULAS
+from htc.theory import METHODS
+from htc.theory.eliashberg.conventions import CONVENTIONS
 from htc.version import __version__
 
 ROOT = Path(__file__).parents[2]
@@ -180,16 +181,76 @@ def test_schemas_are_valid_and_every_field_is_described(path: Path) -> None:
     assert [name for name in entry["properties"] if f"`{name}`" not in page] == []
 
 
-def test_tc_schema_knows_the_formats_formulas_and_flags() -> None:
+def test_tc_schema_knows_the_formats_methods_conventions_and_flags() -> None:
     schema = json.loads((ROOT / "docs" / "schemas" / "tc.schema.json").read_text("utf-8"))["items"][
         "properties"
     ]
     page = (ROOT / "docs" / "reference" / "json.md").read_text("utf-8")
     assert set(schema["format"]["enum"]) == {form.name for form in FORMATS}
-    assert set(schema["tc_k"]["properties"]) == set(FORMULAS)
+    assert set(schema["tc_k"]["properties"]) == set(METHODS)
+    assert set(schema["convention"]["enum"]) == set(CONVENTIONS)
     codes = re.search(r"\(([^)]+)\)", schema["flags"]["items"]["pattern"])
     assert codes is not None
     assert [code for code in codes.group(1).split("|") if f"`{code}`" not in page] == []
+
+
+def test_eliashberg_schema_knows_the_conventions_and_warnings() -> None:
+    schema = schema_of("eliashberg")["items"]["properties"]
+    page = (ROOT / "docs" / "reference" / "json.md").read_text("utf-8")
+    assert set(schema["convention"]["enum"]) == set(CONVENTIONS)
+    codes = re.search(r"\(([^)]+)\)", schema["warnings"]["items"]["pattern"])
+    assert codes is not None
+    assert [code for code in codes.group(1).split("|") if f"`{code}`" not in page] == []
+    nested = [name for part in schema.values() for name in part.get("properties", {})]
+    axis = schema_of("eliashberg")["$defs"]["axis"]["properties"]
+    assert [name for name in (*nested, *axis) if f"`{name}`" not in page] == []
+
+
+def test_the_page_about_mu_star_has_every_convention() -> None:
+    page = (ROOT / "docs" / "explanation" / "mu-star.md").read_text("utf-8")
+    assert [name for name in CONVENTIONS if not re.search(rf"^\| `{name}` \|", page, re.MULTILINE)] == []
+
+
+MGB2_OF_EPW = ROOT / "tests" / "data" / "spectra" / "epw_mgb2" / "MgB2.a2f_iso"
+GAP_PARTS = {"gap", "gap_zero_temperature_mev", "ratio_2delta_ktc"}
+SUPERCONDUCTING_PARTS = {"thermodynamics", "isotope_coefficient", "response"}
+
+
+@pytest.mark.parametrize(
+    ("options", "parts"),
+    [
+        (["--tc-only", "--convention", "all"], set()),
+        (["--temperatures", "5,20,50"], GAP_PARTS | SUPERCONDUCTING_PARTS),
+        (["--temperatures", "5", "--real-axis"], GAP_PARTS | SUPERCONDUCTING_PARTS | {"real_axis"}),
+        (["--mu-star", "1"], GAP_PARTS),
+    ],
+    ids=["tc-only", "gap", "real-axis", "normal"],
+)
+def test_eliashberg_answers_fit_their_schema(options: list[str], parts: set[str], tmp_path: Path) -> None:
+    file = MGB2_OF_EPW
+    if "--mu-star" in options:
+        file = tmp_path / "weak.dat"
+        file.write_text("# omega (meV)  alpha2F\n10 0.0\n20 0.1\n30 0.0\n", "utf-8")
+    schema = schema_of("eliashberg")
+    ran = CliRunner().invoke(app, ["eliashberg", str(file), *options, "--json"])
+    assert ran.exit_code == ExitCode.OK
+    entries = json.loads(ran.stdout)
+    jsonschema.validate(entries, schema, jsonschema.Draft202012Validator)
+    assert len(entries) == (len(CONVENTIONS) if "all" in options else 1)
+    always = set(schema["items"]["required"])
+    assert all(set(entry) - always == parts for entry in entries)
+
+
+def test_several_bands_fit_the_schema_of_eliashberg(tmp_path: Path) -> None:
+    file = tmp_path / "bands.dat"
+    rows = [(w / 1000, w * (60 - w) / 900, w * (60 - w) / 9000) for w in range(1, 61)]
+    file.write_text("".join(f"{w} {own} {other} {other} {own}\n" for w, own, other in rows), "utf-8")
+    arguments = ["eliashberg", str(file), "--unit", "eV", "--mu-matrix", "0.1,0;0,0.1", "--json"]
+    ran = CliRunner().invoke(app, arguments)
+    assert ran.exit_code == ExitCode.OK, ran.stderr
+    entries = json.loads(ran.stdout)
+    jsonschema.validate(entries, schema_of("eliashberg"), jsonschema.Draft202012Validator)
+    assert "bands" in entries[0]
 
 
 def test_predictions_fit_their_schema() -> None:
