@@ -35,7 +35,7 @@ DONE: Final[float] = 1e-4
 """A Newton step in ln T this small leaves an error of about its square."""
 
 NEAR: Final[float] = 1e-2
-"""A step this small no longer changes the number of frequencies by much, unless it is large, see `SKIPPED`."""
+"""A step this small no longer changes the number of frequencies by much; see `SKIPPED` for large numbers."""
 
 SECANT: Final[float] = 0.03
 """Steps this small follow the secant where weights move with T."""
