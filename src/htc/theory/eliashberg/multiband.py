@@ -45,6 +45,9 @@ UNBALANCED: Final[float] = 0.1
 SMALLEST_START: Final[float] = 0.3
 """No band starts from less than this share of the largest gap."""
 
+NOISE: Final[float] = 1e-9
+"""A ratio of gaps this small has no sign."""
+
 FEW_FREQUENCIES: Final[int] = 8
 
 AT_TC: Final[float] = 1e-3
@@ -338,7 +341,8 @@ def _too_large(found: BandsLinearSolution, factor: float) -> FloatArray:
     A band that hardly takes part at Tc may have a gap of its own at low temperature.
     """
     ratio = found.gap[:, 0]
-    return np.asarray(factor * found.kt_mev * np.copysign(np.maximum(np.abs(ratio), SMALLEST_START), ratio))
+    size = factor * found.kt_mev * np.maximum(np.abs(ratio), SMALLEST_START)
+    return np.asarray(np.where(ratio < -NOISE, -size, size))
 
 
 def _temperatures(temperatures_k: ArrayLike) -> FloatArray:

@@ -35,8 +35,8 @@ DONE: Final[float] = 1e-5
 SETTLED: Final[float] = 1e-9
 """The same with a smooth edge, whose slope is known only to the first digits."""
 
-HELD: Final[float] = 3e-3
-"""Nearer to a root than this in ln T, the number of frequencies is held so that the slope is exact."""
+TINY: Final[float] = 1e-12
+"""Just beside a temperature at which the number of frequencies changes."""
 
 MAX_STEPS: Final[int] = 60
 FLOOR: Final[float] = 1e-7
@@ -96,31 +96,45 @@ class _Search:
     def run(self, kt: float) -> BandsLinearSolution:
         if self.interaction.cutoffs.edge == "smooth":
             return self._smooth(kt)
-        roots: dict[int, float] = {}
+        roots: dict[tuple[int, int], float] = {}
         while True:
             grid = self.interaction.grid_at(kt)
-            if grid.end in roots:
+            counts = _counts(self.interaction, kt)
+            if counts in roots:
                 # Each of two numbers of frequencies wants the other: the eigenvalue jumps across zero.
-                return self._solution(_change(self.interaction, kt, roots[grid.end]))
-            roots[grid.end] = kt = self._root(grid, kt)
+                return self._solution(_change(self.interaction, kt, roots[counts]))
+            kt, counts = self._root(grid, kt, hold=bool(roots))
+            roots[counts] = kt
+            grid = self.grid if self.grid is not None else grid
             if kt < self.floor:
                 return self._none()
             if self.interaction.grid_at(kt) is grid:
                 return self._solution(kt)
 
-    def _root(self, grid: MatsubaraGrid, kt: float) -> float:
-        """The temperature at which this number of frequencies has its eigenvalue at zero."""
+    def _root(self, grid: MatsubaraGrid, kt: float, *, hold: bool) -> tuple[float, tuple[int, int]]:
+        """Where the eigenvalue is zero at some number of frequencies, that at hand if held; and which."""
+        counts = _counts(self.interaction, kt)
+        before: tuple[float, float] | None = None
         while True:
             value, slope, matrix = self._evaluate(grid, kt)
+            # In ln T the number of frequencies changes by one within this.
+            interval = 1.0 / grid.end
+            if before is not None and not hold and interval < abs(before[1]) < 0.3:
+                # The slope at held frequencies lacks those that come and go; the secant has them.
+                secant = (value - before[0]) / before[1]
+                slope = secant if secant < 0.0 else slope
             step = _newton(value, slope)
             kt *= exp(step)
             if kt < self.floor:
-                return kt
+                return kt, counts
             if abs(step) < DONE:
-                _prove_largest(matrix, self.interaction.bands, value)
-                return kt
-            if abs(step) > HELD:
-                grid = self.interaction.grid_at(kt)
+                _prove_below(matrix, self.interaction.bands, value + abs(value) + MARGIN)
+                return kt, counts
+            crossed = before is not None and before[0] * value < 0.0 and abs(before[1]) < 2.0 * interval
+            hold = hold or crossed or abs(step) < 0.5 * interval
+            before = (value, step)
+            if not hold:
+                grid, counts = self.interaction.grid_at(kt), _counts(self.interaction, kt)
 
     def _smooth(self, kt: float) -> BandsLinearSolution:
         before: tuple[float, float] | None = None
@@ -134,7 +148,7 @@ class _Search:
             if kt < self.floor:
                 return self._none()
             if abs(step) < SETTLED:
-                _prove_largest(matrix, self.interaction.bands, value)
+                _prove_below(matrix, self.interaction.bands, value + abs(value) + MARGIN)
                 return self._solution(kt)
             before = (value, step)
 
@@ -176,8 +190,9 @@ class _Search:
         return right, left
 
     def _none(self) -> BandsLinearSolution:
-        if largest_eigenvalue_of_bands(self.interaction, self.floor) > 0.0:
-            raise _LostError
+        grid = self.interaction.grid_at(self.floor)
+        (matrix,) = _assemble(self.interaction, grid, self.floor, slopes=False)
+        _prove_below(matrix, self.interaction.bands, 0.0)
         return BandsLinearSolution(0.0, self.floor, None, np.empty((self.interaction.bands, 0)), self.steps)
 
     def _solution(self, kt: float) -> BandsLinearSolution:
@@ -238,8 +253,8 @@ def _newton(value: float, slope: float) -> float:
     return min(max(-value / slope, -1.5), 0.7)
 
 
-def _prove_largest(matrix: FloatArray, bands: int, value: float) -> None:
-    """Make sure that no eigenvalue lies above the one followed."""
+def _prove_below(matrix: FloatArray, bands: int, bound: float) -> None:
+    """Make sure that no eigenvalue has a real part above a bound."""
     size = matrix.shape[0] // bands
     blocks = np.abs(matrix.reshape(bands, size, bands, size)).sum(axis=(1, 3))
     balance = np.ones(bands)
@@ -249,25 +264,36 @@ def _prove_largest(matrix: FloatArray, bands: int, value: float) -> None:
             balance[i] = np.sqrt(blocks[0, i] / blocks[i, 0])
     scale = np.repeat(balance, size)
     balanced = matrix * (scale[:, None] / scale)
-    bound = abs(value) + MARGIN
     a = -0.5 * (balanced + balanced.T)
-    a.flat[:: a.shape[0] + 1] += bound + value
+    a.flat[:: a.shape[0] + 1] += bound
     try:
         np.linalg.cholesky(a)
     except np.linalg.LinAlgError:
-        if np.linalg.eigvals(matrix).real.max() > bound + value:
+        if np.linalg.eigvals(matrix).real.max() > bound:
             raise _LostError from None
 
 
 def _change(interaction: Interaction, one: float, other: float) -> float:
     """The temperature between two at which the number of frequencies changes."""
     low, high = sorted((one, other))
+    cutoffs = {interaction.cutoffs.phonon_mev, interaction.cutoffs.coulomb_mev}
+    changes = [
+        cutoff / (2.0 * np.pi * (count + 0.5))
+        for cutoff in cutoffs
+        for count in range(frequencies_below(cutoff, high), frequencies_below(cutoff, low))
+    ]
+    if len(changes) == 1:
+        return float(changes[0])
+    for change in sorted(changes):
+        if largest_eigenvalue_of_bands(interaction, change * (1.0 + TINY)) <= 0.0:
+            return float(change)
+    raise _LostError
+
+
+def _counts(interaction: Interaction, kt: float) -> tuple[int, int]:
+    """Frequencies in the phonon and in the Coulomb sum."""
     cutoffs = interaction.cutoffs
-    for cutoff in (cutoffs.phonon_mev, cutoffs.coulomb_mev):
-        count = frequencies_below(cutoff, high)
-        if count != frequencies_below(cutoff, low):
-            return cutoff / (2.0 * np.pi * (count + 0.5))
-    return low
+    return frequencies_below(cutoffs.phonon_mev, kt), frequencies_below(cutoffs.coulomb_mev, kt)
 
 
 def _gap(grid: MatsubaraGrid, vector: FloatArray) -> FloatArray:
