@@ -27,7 +27,8 @@ class Shell:
 
     def __init__(self, home: Path) -> None:
         """Start it in ``home``."""
-        (home / "src").symlink_to(ROOT / "src")
+        for folder in ("src", "tests"):
+            (home / folder).symlink_to(ROOT / folder)
         kept = {k: v for k, v in os.environ.items() if not k.startswith("HTC_") and k != "COLUMNS"}
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         env = kept | {"HOME": str(home), "PATH": path, "LANG": "C.UTF-8"}
