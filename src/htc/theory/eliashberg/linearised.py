@@ -55,6 +55,9 @@ NOT_ZERO: Final[float] = 1e-4
 TINY: Final[float] = 1e-12
 """A relative step over the temperature where the number of frequencies changes."""
 
+JUST_ABOVE: Final[float] = 1e-9
+"""Relative distance from a change at which nothing must superconduct any more."""
+
 FLAT: Final[float] = 0.05
 """With the slope at held frequencies below this share of that of the frequencies lost, these decide on Tc."""
 
@@ -267,6 +270,10 @@ class _Search:
             value = self._settled(grid, kt)
             if (value > 0.0) != rising:
                 # Above zero on one side of the change and below on the other: Tc is the change.
+                above = kt * (1.0 + JUST_ABOVE)
+                self._prove_largest(
+                    _assemble(self.coupling, self.cutoffs, grid_at(self.cutoffs, above), above), 0.0
+                )
                 return self._solution(kt)
             if grid.counts in visited:
                 raise _LostError
