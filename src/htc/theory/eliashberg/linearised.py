@@ -270,9 +270,9 @@ class _Search:
             value = self._settled(grid, kt)
             if (value > 0.0) != rising:
                 # Above zero on one side of the change and below on the other: Tc is the change.
-                above = kt * (1.0 + JUST_ABOVE)
+                hotter = kt * (1.0 + JUST_ABOVE)
                 self._prove_largest(
-                    _assemble(self.coupling, self.cutoffs, grid_at(self.cutoffs, above), above), 0.0
+                    _assemble(self.coupling, self.cutoffs, grid_at(self.cutoffs, hotter), hotter), 0.0
                 )
                 return self._solution(kt)
             if grid.counts in visited:
