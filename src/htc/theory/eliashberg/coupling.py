@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from htc.spectra import Spectrum
+from htc.theory.eliashberg.native import KERNEL
 
 __all__ = ["Coupling", "trapezoid_weights"]
 
@@ -29,6 +30,9 @@ NODES_PER_BIN: Final[int] = 12
 
 DIRECT: Final[int] = 16_000
 """Up to this many terms are summed at once; for more, lambda is tabulated once and interpolated."""
+
+COMPILED: Final[int] = 500_000
+"""The same where the sum is compiled."""
 
 SPACING: Final[float] = 0.06
 """Spacing of that table in ln(1 + nu^2/nu_0^2); its error is below 1e-8 of lambda."""
@@ -46,12 +50,14 @@ class Coupling:
         weight: their contributions to lambda, shape ``(k,)``; single ones may be negative.
     """
 
-    __slots__ = ("_inverse_square", "_table", "omega_mev", "weight")
+    __slots__ = ("_inverse_square", "_table", "addresses", "omega_mev", "weight")
 
     def __init__(self, omega_mev: FloatArray, weight: FloatArray) -> None:
         """Keep the oscillators."""
-        self.omega_mev = omega_mev
-        self.weight = weight
+        self.omega_mev = np.ascontiguousarray(omega_mev)
+        self.weight = np.ascontiguousarray(weight)
+        self.addresses = (self.weight.size, self.omega_mev.ctypes.data, self.weight.ctypes.data)
+        """Number and addresses of the oscillators, for the compiled kernel."""
         self._inverse_square = omega_mev**-2.0
         self._table: _Table | None = None
 
@@ -78,7 +84,10 @@ class Coupling:
 
     def with_slope(self, nu_mev: FloatArray) -> tuple[FloatArray, FloatArray]:
         """lambda and d lambda / d ln nu at imaginary frequencies, meV, shape ``(n,)``."""
-        if nu_mev.size * self.weight.size <= DIRECT:
+        terms = nu_mev.size * self.weight.size
+        if KERNEL is not None and terms <= COMPILED:
+            return KERNEL.sums(nu_mev, self.addresses)
+        if terms <= DIRECT:
             return self._sum(nu_mev * nu_mev)
         if self._table is None:
             self._table = _Table(self)
@@ -156,6 +165,9 @@ def trapezoid_weights(grid: FloatArray) -> FloatArray:
 
 def _project(omega: FloatArray, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Carry point weights over to the nodes of the bins that have any."""
+    if KERNEL is not None:
+        few = KERNEL.project(omega, weights, lowest=LOWEST, width=BIN_WIDTH, nodes=NODES_PER_BIN)
+        return (omega, weights) if few is None else few
     highest = float(omega[-1])
     depth = np.log(highest / np.maximum(omega, LOWEST * highest)) / BIN_WIDTH
     bins = depth.astype(np.int64)

@@ -26,6 +26,7 @@ from htc.theory.eliashberg.conventions import Cutoffs
 from htc.theory.eliashberg.coupling import Coupling
 from htc.theory.eliashberg.kernel import beyond_nodes, grid_at
 from htc.theory.eliashberg.matsubara import MatsubaraGrid
+from htc.theory.eliashberg.native import KERNEL, Kernel
 
 __all__ = ["LinearSolution", "largest_eigenvalue", "solve", "total_slope"]
 
@@ -406,11 +407,17 @@ class _Search:
             self.left = left / float(left @ right)
         return matrix
 
-    def _evaluate(self, grid: MatsubaraGrid, kt: float, iterations: int = 1) -> tuple[float, _Matrix]:
-        """Improve the vector by inverse iteration at this temperature; return its Rayleigh quotient."""
+    def _evaluate(self, grid: MatsubaraGrid, kt: float, iterations: int = 1) -> tuple[float, _Matrix | bool]:
+        """Improve the vector by inverse iteration at this temperature.
+
+        Returns:
+            Its Rayleigh quotient; and what `_prove_largest` needs, which the compiled kernel has at hand.
+        """
         self.steps += 1
         if self.steps > MAX_STEPS:
             raise _LostError
+        if KERNEL is not None and (grid.dense or self.cutoffs.edge == "step"):
+            return self._evaluate_compiled(KERNEL, grid, kt, iterations)
         matrix = _assemble(self.coupling, self.cutoffs, grid, kt)
         x = self._start(grid, kt)
         a = matrix.values
@@ -430,6 +437,28 @@ class _Search:
         self.vector, self.left, self.grid = y, left, grid
         self._describe(matrix, left, y)
         return float(left @ (matrix.values @ y)), matrix
+
+    def _evaluate_compiled(
+        self, kernel: Kernel, grid: MatsubaraGrid, kt: float, iterations: int
+    ) -> tuple[float, _Matrix | bool]:
+        spacing = 2.0 * np.pi * kt
+        mu, mu_by = _mu_star(self.cutoffs, grid, spacing)
+        right, left, out = kernel.evaluate(
+            grid.addresses,
+            self.coupling.addresses,
+            truncated=not self.cutoffs.infinite_z,
+            spacing=spacing,
+            mu=mu,
+            mu_by_ln_t=mu_by,
+            last=float(grid.counts[1]),
+            iterations=iterations,
+            x=self._start(grid, kt),
+        )
+        value, self.slope, self.edge, _, proof = out.tolist()
+        self.vector, self.left, self.grid = right, left, grid
+        if proof < 0.0:
+            return value, _assemble(self.coupling, self.cutoffs, grid, kt)
+        return value, proof > 0.0
 
     def _describe(self, matrix: _Matrix, left: FloatArray, right: FloatArray) -> None:
         """Keep the derivatives of the eigenvalue."""
@@ -462,8 +491,12 @@ class _Search:
             return 0.7 if value > 0.0 else -1.5
         return float(min(max(-value / slope, -1.5), 0.7))
 
-    def _prove_largest(self, matrix: _Matrix, value: float) -> None:
+    def _prove_largest(self, matrix: _Matrix | bool, value: float) -> None:
         """Make sure that no eigenvalue lies above the one followed."""
+        if isinstance(matrix, bool):
+            if not matrix:
+                raise _LostError
+            return
         bound = value + abs(value) + 1e-4
         if matrix.grid.coulomb_ratio is not None:
             if np.linalg.eigvals(matrix.values).real.max() > bound:
@@ -525,6 +558,15 @@ def _interval(cutoffs: Cutoffs, grid: MatsubaraGrid) -> tuple[float, float]:
     return max(low for low, _ in bounds), min(high for _, high in bounds)
 
 
+def _mu_star(cutoffs: Cutoffs, grid: MatsubaraGrid, spacing: float) -> tuple[float, float]:
+    """mu* in the sum, and its derivative by ln T at held frequencies."""
+    if not cutoffs.rescaled_to_last or cutoffs.edge != "step":
+        return cutoffs.mu_star_at_cutoff, 0.0
+    # The grid may be one held beyond its own temperatures: its count goes, not that of kt.
+    mu = cutoffs.mu_star_at((grid.counts[1] + 0.5) * spacing)
+    return (mu, mu * mu) if mu < UNBOUNDED else (UNBOUNDED, 0.0)
+
+
 def _assemble(coupling: Coupling, cutoffs: Cutoffs, grid: MatsubaraGrid, kt: float) -> _Matrix:
     spacing = 2.0 * np.pi * kt
     lam, by_ln_t = coupling.with_slope(spacing * grid.distance)
@@ -541,11 +583,7 @@ def _assemble(coupling: Coupling, cutoffs: Cutoffs, grid: MatsubaraGrid, kt: flo
         rest, rest_by = beyond_nodes(coupling, cutoffs, grid, (z, z_by), kt)
         z += rest
         z_by += rest_by
-    mu, mu_by = cutoffs.mu_star_at_cutoff, 0.0
-    if cutoffs.rescaled_to_last and cutoffs.edge == "step":
-        # The grid may be one held beyond its own temperatures: its count goes, not that of kt.
-        mu = cutoffs.mu_star_at((grid.counts[1] + 0.5) * spacing)
-        mu, mu_by = (mu, mu * mu) if mu < UNBOUNDED else (UNBOUNDED, 0.0)
+    mu, mu_by = _mu_star(cutoffs, grid, spacing)
     scale = grid.scale
     values = minus + plus
     if grid.coulomb_ratio is None:

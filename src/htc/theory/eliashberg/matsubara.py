@@ -74,6 +74,8 @@ class MatsubaraGrid:
     """Coulomb over phonon weights, shape ``(p,)``; None where they are the same."""
     counts: tuple[int, int]
     """Frequencies in the phonon and in the Coulomb sum."""
+    addresses: tuple[int, ...]
+    """Size, kind, end and the addresses of the arrays (0: none), for the compiled kernel."""
 
     @property
     def size(self) -> int:
@@ -135,8 +137,10 @@ def _grid(
         ratio = np.divide(coulomb, phonon, out=np.zeros_like(coulomb), where=phonon > 0.0)
     scale = np.sqrt(phonon / odd)
     counts = round(float(phonon.sum())), round(float(coulomb.sum()))
+    arrays = (index, odd, scale, full, phonon, ratio)
+    addresses = (index.size, dense, end, *(0 if a is None else a.ctypes.data for a in arrays))
     return MatsubaraGrid(
-        index, full, phonon, coulomb, end, dense, distance, minus, plus, odd, scale, ratio, counts
+        index, full, phonon, coulomb, end, dense, distance, minus, plus, odd, scale, ratio, counts, addresses
     )
 
 
