@@ -21,10 +21,12 @@ def test_public_names_are_these_and_all_there() -> None:
         "Spectrum",
         "__version__",
         "critical_temperature",
+        "gap",
         "load_model",
         "predict",
         "predict_from_spectrum",
         "read_spectra",
+        "thermodynamics",
     ]
     for name in htc.__all__:
         assert getattr(htc, name) is not None

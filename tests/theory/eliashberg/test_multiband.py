@@ -127,8 +127,10 @@ def test_a_band_cut_in_two_is_still_one(split, coupling, mu_star, centre, conven
     iso = Spectrum(OMEGA, coupling * unit(centre, 8))
     share = np.array([[split, 1.0 - split], [split, 1.0 - split]])
     two = MultibandSpectrum(OMEGA, share[..., None] * iso.alpha2f)
-    expected = transition(iso, mu_star, convention).tc_k
-    found = multiband_critical_temperature(two, mu_star * share, convention)
+    # Where Elk's few Coulomb frequencies end in a step, the eigenvalue may pass zero more than once.
+    edge = "smooth" if convention == "elk" else "step"
+    expected = transition(iso, mu_star, convention, edge=edge).tc_k
+    found = multiband_critical_temperature(two, mu_star * share, convention, edge=edge)
     assert found.tc_k == pytest.approx(expected, rel=5e-6)
     assert not found.warnings or found.warnings[0].code == "few-frequencies"
 

@@ -325,6 +325,9 @@ def _warnings(
 def _solve(
     interaction: Interaction, found: BandsLinearSolution, kt: float, start: FloatArray | GapSolution
 ) -> GapSolution:
+    if kt >= found.kt_mev:
+        # At Tc itself rounding would decide between no gap and a ten-thousandth of one.
+        return solve_gap(interaction, kt, np.zeros(interaction.bands), normal=True)
     solution = solve_gap(interaction, kt, start)
     for factor in (3.5, 7.0, 14.0):
         if solution.superconducting or kt > (1.0 - AT_TC) * found.kt_mev:
