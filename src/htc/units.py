@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Final
 
-# Exact in the SI of 2019; of CODATA 2022 (https://physics.nist.gov/constants) the Hartree energy. A test holds
-# them against scipy.constants, whose import would be a fifth of the start of `htc tc`.
+# Exact in the SI of 2019; of CODATA 2022 (https://physics.nist.gov/constants) the Hartree energy. A test
+# holds them against scipy.constants, whose import would be a fifth of the start of `htc tc`.
 _BOLTZMANN: Final[float] = 1.380649e-23  # J/K
 _CHARGE: Final[float] = 1.602176634e-19  # C
 _PLANCK: Final[float] = 6.62607015e-34  # J s

@@ -50,6 +50,9 @@ NOISE: Final[float] = 1e-9
 
 FEW_FREQUENCIES: Final[int] = 8
 
+ROUNDING: Final[float] = 1e-9
+"""Of temperatures given in K and solved in meV."""
+
 AT_TC: Final[float] = 1e-3
 """So near below Tc a step of the cutoff may leave no gap."""
 
@@ -325,7 +328,7 @@ def _warnings(
 def _solve(
     interaction: Interaction, found: BandsLinearSolution, kt: float, start: FloatArray | GapSolution
 ) -> GapSolution:
-    if kt >= found.kt_mev:
+    if kt > (1.0 - ROUNDING) * found.kt_mev:
         # At Tc itself rounding would decide between no gap and a ten-thousandth of one.
         return solve_gap(interaction, kt, np.zeros(interaction.bands), normal=True)
     solution = solve_gap(interaction, kt, start)
