@@ -11,7 +11,7 @@ import argparse
 import os
 import resource
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +31,8 @@ from htc.theory.eliashberg.transition import find_transition, transition
 __all__ = ["main"]
 
 TEN_MILLIKELVIN = 0.010
+DEFAULT_START_K = 10.0
+"""Where ebmb starts when nothing is said of Tc."""
 BATCH = 10_000
 BATCH_POINTS = 500
 FOLLOWS_TO = 1_500
@@ -83,7 +85,19 @@ def main() -> None:
     at_import = _peak_memory()
     cases = list(_cases())
     _print_table(
-        ("spectrum", "mu*", "N", "Tc (K)", "ebmb - ours", "`transition`", "search alone", "ebmb", "ratio"),
+        (
+            "spectrum",
+            "mu*",
+            "N",
+            "Tc (K)",
+            "ebmb - ours",
+            "`transition`",
+            "search alone",
+            "ebmb",
+            "ratio",
+            "ebmb from 10 K",
+            "ratio",
+        ),
         _against_ebmb(cases, peer),
     )
     curves = [_over_points(cases, peer), _over_temperature(cases[-2], peer), _over_bands(cases, peer)]
@@ -147,11 +161,12 @@ def _against_ebmb(cases: Sequence[Case], peer: Ebmb | None) -> Iterator[tuple[st
         coupling, cutoffs = Coupling.of(case.spectrum), resolve("asis", case.spectrum, case.mu_star)
         tc = transition(case.spectrum, case.mu_star).tc_k
         problem = _problem(case)
-        theirs = None
+        theirs = unknowing = None
         difference = "-"
         if peer is not None and problem.frequencies <= FOLLOWS_TO:
             difference = f"{peer.critical_temperature(problem) / tc - 1.0:+.0e}"
             theirs = peer.seconds(problem)
+            unknowing = peer.seconds(replace(problem, start_k=DEFAULT_START_K))
         whole = median_within(lambda case=case: transition(case.spectrum, case.mu_star))
         alone = median_within(lambda c=coupling, e=cutoffs: find_transition(c, e))
         yield (
@@ -164,6 +179,8 @@ def _against_ebmb(cases: Sequence[Case], peer: Ebmb | None) -> Iterator[tuple[st
             _milliseconds(alone),
             _milliseconds(theirs),
             f"{theirs / whole:.1f}" if theirs else "-",
+            _milliseconds(unknowing),
+            f"{unknowing / whole:.1f}" if unknowing else "-",
         )
 
 

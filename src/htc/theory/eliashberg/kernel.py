@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil, pi
 from typing import Final
 
 import numpy as np
@@ -21,7 +22,7 @@ EXPLICIT: Final[int] = 6
 
 def frequencies_below(cutoff_mev: float, kt_mev: float) -> int:
     """How many Matsubara frequencies omega_n >= 0 lie below a cutoff; at least one."""
-    return max(int(np.ceil(cutoff_mev / (2.0 * np.pi * kt_mev) - 0.5)), 1)
+    return max(ceil(cutoff_mev / (2.0 * pi * kt_mev) - 0.5), 1)
 
 
 def grid_at(cutoffs: Cutoffs, kt_mev: float, growth: float = GROWTH) -> MatsubaraGrid:
@@ -29,11 +30,9 @@ def grid_at(cutoffs: Cutoffs, kt_mev: float, growth: float = GROWTH) -> Matsubar
     if cutoffs.edge == "smooth":
         spacing = 2.0 * np.pi * kt_mev
         return tapered_grid(cutoffs.phonon_mev / spacing, cutoffs.coulomb_mev / spacing, growth)
-    return matsubara_grid(
-        frequencies_below(cutoffs.phonon_mev, kt_mev),
-        frequencies_below(cutoffs.coulomb_mev, kt_mev),
-        growth,
-    )
+    phonon = frequencies_below(cutoffs.phonon_mev, kt_mev)
+    same = cutoffs.coulomb_mev == cutoffs.phonon_mev
+    return matsubara_grid(phonon, phonon if same else frequencies_below(cutoffs.coulomb_mev, kt_mev), growth)
 
 
 def tail(coupling: Coupling, end: int, index: FloatArray, kt_mev: float) -> tuple[FloatArray, FloatArray]:
