@@ -128,6 +128,30 @@ def test_smearings_of_one_file_each_have_their_row():
     assert all("gap" not in entry for entry in value)
 
 
+def test_a_density_of_states_that_varies(tmp_path):
+    """Wide and flat it changes nothing; a dip at the Fermi level does."""
+    energy = np.linspace(-20.0, 20.0, 801)
+    shapes = {"flat": np.ones_like(energy), "dip": 1.0 - 0.5 * np.exp(-((energy / 0.3) ** 2))}
+    tc = {}
+    for name, density in shapes.items():
+        file = tmp_path / f"{name}.dos"
+        rows = "\n".join(f"{e:.4f} {d:.6f} 0.0" for e, d in zip(energy, density, strict=True))
+        file.write_text(f"# E (eV) dos(E) Int dos(E) EFermi = 0.000 eV\n{rows}\n")
+        (entry,) = entries(MGB2, "--dos", str(file), "--tc-only")
+        assert entry["variable_dos"]["converged"]
+        tc[name] = entry["variable_dos"]["tc_k"]
+    assert tc["flat"] == pytest.approx(entry["tc_k"], rel=0.02)
+    assert abs(tc["dip"] / tc["flat"] - 1.0) > 2e-3
+
+
+def test_one_smearing_of_many(run):
+    (entry,) = entries(AL, "--tc-only", "--label", "0.02 Ry")
+    assert entry["label"] == "degauss 0.02 Ry"
+    outcome = run("eliashberg", AL, "--label", "degauss 7")
+    assert outcome.code == ExitCode.USAGE
+    assert "degauss 0.05 Ry" in outcome.err
+
+
 @pytest.fixture
 def bands_file(tmp_path):
     """The two-band MgB2 of the examples in ebmb's layout."""

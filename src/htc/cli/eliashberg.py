@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -92,6 +92,17 @@ def eliashberg(
             help="Continue the gap to real energies at the lowest temperature, by Pade and exactly.",
         ),
     ] = False,
+    dos: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Electronic density of states as dos.x of Quantum ESPRESSO writes it: Tc with N(E), too.",
+        ),
+    ] = None,
+    label: Annotated[
+        str | None,
+        typer.Option(metavar="TEXT", help="Only spectra with this in their label, e.g. 'degauss 0.02'."),
+    ] = None,
     tc_only: Annotated[
         bool, typer.Option("--tc-only", help="Tc alone, on all cores: for thousands of spectra.")
     ] = False,
@@ -124,6 +135,8 @@ def eliashberg(
 
     Example: `htc eliashberg alpha2F.dat --convention all --tc-only`
 
+    Example: `htc eliashberg Nb.a2F --dos Nb.dos --convention isome --tc-only`
+
     Example: `htc eliashberg bands.dat --mu-matrix "0.21,0.095;0.069,0.172"`
 
     Example: `htc eliashberg alpha2F.dat --temperatures 1:8:15 --real-axis --plot gap.png`
@@ -138,10 +151,25 @@ def eliashberg(
         )
     errors: list[HTCError] = []
     if mu_matrix is not None:
-        _bands(spectra, mu_matrix, names, unit, cutoff, kelvin, errors, as_json, real_axis, plot, tc_only)
+        _bands(
+            spectra,
+            mu_matrix,
+            names,
+            unit,
+            cutoff,
+            kelvin,
+            errors,
+            as_json=as_json,
+            one_band_only=real_axis or plot is not None or dos is not None,
+            tc_only=tc_only,
+        )
         return
     read = list(read_sources(spectra, unit, negative, errors))
+    if label is not None:
+        read = _labelled(read, label)
     entries = _solve(read, names, mu_star, cutoff, kelvin, errors, real_axis=real_axis, tc_only=tc_only)
+    if dos is not None:
+        entries = _with_dos(entries, dos, mu_star, cutoff, errors)
     if as_json:
         print_json([_as_dict(entry) for entry in entries])
     elif entries:
@@ -169,15 +197,15 @@ def _bands(
     cutoff: float | None,
     kelvin: Sequence[float] | None,
     errors: list[HTCError],
+    *,
     as_json: bool,
-    real_axis: bool,
-    plot: Path | None,
+    one_band_only: bool,
     tc_only: bool,
 ) -> None:
     from htc.cli.bands import parse_matrix, print_bands, solve_bands_of_files
 
-    if real_axis or plot is not None:
-        raise InputError("--real-axis and --plot are for one band", where="--mu-matrix")
+    if one_band_only:
+        raise InputError("--real-axis, --plot and --dos are for one band", where="--mu-matrix")
     entries = solve_bands_of_files(
         paths,
         parse_matrix(mu_matrix),
@@ -221,6 +249,40 @@ def _temperatures(given: str | None) -> list[float] | None:
             hint="give kelvins as 2,5,10 or as LOW:HIGH:COUNT, e.g. 1:8:15",
         )
     return [low + (high - low) * i / steps for i in range(steps + 1)]
+
+
+def _labelled(read: Sequence[tuple[str, Spectrum]], label: str) -> list[tuple[str, Spectrum]]:
+    chosen = [(source, spectrum) for source, spectrum in read if label in spectrum.label]
+    if read and not chosen:
+        some = ", ".join(dict.fromkeys(spectrum.label for _, spectrum in read[:12]))
+        raise InputError(
+            f"no spectrum has {label!r} in its label", where="--label", hint=f"there are: {some}"
+        )
+    return chosen
+
+
+def _with_dos(
+    entries: Sequence[Entry], path: Path, mu_star: float, cutoff: float | None, errors: list[HTCError]
+) -> list[Entry]:
+    from htc.cli.app import report
+    from htc.spectra import read_density_of_states
+    from htc.theory.eliashberg.variable_dos import variable_dos_critical_temperature
+
+    density = read_density_of_states(path)
+    varied = []
+    for entry in entries:
+        account = entry.account
+        try:
+            found = variable_dos_critical_temperature(
+                entry.spectrum, density, mu_star, account.transition.convention, cutoff_mev=cutoff
+            )
+        except HTCError as error:
+            report(error.located(f"{entry.source} {entry.spectrum.label}".rstrip()))
+            errors.append(error)
+        else:
+            account = replace(account, variable_dos=found)
+        varied.append(replace(entry, account=account))
+    return varied
 
 
 def _solve(
@@ -316,7 +378,8 @@ def _print_table(source: str, entries: Sequence[Entry], *, side_by_side: bool) -
     )
     table.add_column("label", no_wrap=True)
     table.add_column("convention")
-    for head in _HEADS + (_MORE_HEADS if full else ()):
+    with_dos = any(entry.account.variable_dos is not None for entry in entries)
+    for head in _HEADS + (_MORE_HEADS if full else ()) + (("Tc, N(E)\n(K)",) if with_dos else ()):
         table.add_column(head, justify="right")
     notes: dict[str, tuple[str, int]] = {}
 
@@ -346,6 +409,8 @@ def _print_table(source: str, entries: Sequence[Entry], *, side_by_side: bool) -
                 _number(more.thermodynamics.gamma_tc2_over_hc2 if more.thermodynamics else None, 4),
                 _number(more.response.isotope_coefficient if more.response else None, 3),
             ]
+        if with_dos:
+            cells.append(_number(more.variable_dos.tc_k if more.variable_dos else None, 3))
         table.add_row(*cells)
         for text in more.remarks:
             note(f"{entry.spectrum.label} {found.convention}", text)

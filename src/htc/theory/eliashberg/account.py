@@ -18,6 +18,7 @@ from htc.units import K_PER_MEV
 
 if TYPE_CHECKING:
     from htc.theory.eliashberg.real_axis import DensityOfStates, RealAxis
+    from htc.theory.eliashberg.variable_dos import VariableDosTransition
 
 __all__ = ["Account", "RealAxisAccount", "account"]
 
@@ -42,6 +43,8 @@ class Account:
     thermodynamics: Thermodynamics | None = None
     response: Response | None = None
     real_axis: RealAxisAccount | None = None
+    variable_dos: VariableDosTransition | None = None
+    """Tc with a density of states that varies with energy; everything else here has a constant one."""
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -57,6 +60,8 @@ class Account:
         if self.real_axis is not None:
             # Approximants never resolve the phonons' structure: what they are doubted for is in their record.
             texts += [f"real-axis: {text}" for text in self.real_axis.exact.reasons]
+        if self.variable_dos is not None and self.variable_dos.reason is not None:
+            texts.append(f"variable-dos: {self.variable_dos.reason}")
         return tuple(texts)
 
     def as_dict(self) -> dict[str, Any]:
@@ -104,6 +109,14 @@ class Account:
             }
         if self.real_axis is not None:
             entry["real_axis"] = _real_axis_dict(self.real_axis)
+        if self.variable_dos is not None:
+            varied = self.variable_dos
+            entry["variable_dos"] = {
+                "tc_k": varied.tc_k,
+                "chemical_potential_shift_mev": varied.chemical_potential_shift_mev,
+                "z0": varied.z0,
+                "converged": varied.converged,
+            }
         return entry
 
 
