@@ -8,7 +8,7 @@ import pytest
 from htc.spectra import Spectrum
 from htc.theory.eliashberg.conventions import resolve
 from htc.theory.eliashberg.coupling import Coupling
-from htc.theory.eliashberg.linearised import largest_eigenvalue
+from htc.theory.eliashberg.linear_matrix import largest_eigenvalue
 from htc.theory.eliashberg.transition import find_transition
 
 

@@ -7,11 +7,11 @@ import pytest
 
 from htc.spectra import Spectrum
 from htc.theory.eliashberg import coupling as coupling_module
-from htc.theory.eliashberg import linearised, native
+from htc.theory.eliashberg import linear_matrix, linearised, native
 from htc.theory.eliashberg.conventions import CONVENTIONS, resolve
 from htc.theory.eliashberg.coupling import Coupling
 from htc.theory.eliashberg.kernel import grid_at
-from htc.theory.eliashberg.linearised import largest_eigenvalue
+from htc.theory.eliashberg.linear_matrix import largest_eigenvalue
 from htc.theory.eliashberg.transition import transition
 
 compiled = pytest.mark.skipif(native.KERNEL is None, reason="HTC was installed without a C compiler")
@@ -22,7 +22,7 @@ def numpy_only(monkeypatch):
     """Take the compiled kernel away."""
 
     def take() -> None:
-        monkeypatch.setattr(linearised, "KERNEL", None)
+        monkeypatch.setattr(linear_matrix, "KERNEL", None)
         monkeypatch.setattr(coupling_module, "KERNEL", None)
 
     return take

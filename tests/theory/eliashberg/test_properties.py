@@ -12,7 +12,8 @@ from htc.theory import critical_temperature
 from htc.theory.eliashberg.batch import transitions
 from htc.theory.eliashberg.conventions import CONVENTIONS, resolve
 from htc.theory.eliashberg.coupling import Coupling
-from htc.theory.eliashberg.linearised import largest_eigenvalue, solve
+from htc.theory.eliashberg.linear_matrix import largest_eigenvalue
+from htc.theory.eliashberg.linearised import solve
 from htc.theory.eliashberg.transition import transition
 from htc.units import KB_MEV_PER_K
 

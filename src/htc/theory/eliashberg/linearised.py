@@ -1,21 +1,15 @@
 """Tc from the linearised Eliashberg equations on the Matsubara axis.
 
-With ``omega_n = (2n + 1) pi k T`` and ``x_n = Delta_n sqrt(w_n / (2n + 1))`` the gap vanishes where the
-matrix
-
-    A_nm = s_n s_m [lambda(n - m) + lambda(n + m + 1) - 2 mu*] - delta_nm Z_n,    s_n = sqrt(w_n / (2n + 1)),
-    (2n + 1) Z_n = 2n + 1 + lambda(0) + 2 sum_{l=1}^{n} lambda(l)
-
-has the algebraically largest eigenvalue 0 (Owen and Scalapino, doi:10.1016/0031-8914(71)90313-6; Allen and
-Dynes, doi:10.1103/PhysRevB.12.905). Each step is one inverse iteration and one Newton step in ln T on the
-Rayleigh quotient, whose derivative is exact at a held number of frequencies; the error falls as its cube.
-That the eigenvalue found is the largest is proven by a Cholesky factorisation, not assumed.
+The gap vanishes where the matrix of ``linear_matrix.py`` has the algebraically largest eigenvalue 0. Each
+step is one inverse iteration and one Newton step in ln T on the Rayleigh quotient, whose derivative is exact
+at a held number of frequencies; the error falls as its cube. That the eigenvalue found is the largest is
+proven by a factorisation, not assumed.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import exp, isfinite, sqrt
+from math import exp, isfinite
 from typing import Final
 
 import numpy as np
@@ -24,11 +18,19 @@ from numpy.typing import NDArray
 from htc.errors import ConvergenceError
 from htc.theory.eliashberg.conventions import Cutoffs
 from htc.theory.eliashberg.coupling import Coupling
-from htc.theory.eliashberg.kernel import beyond_nodes, grid_at
+from htc.theory.eliashberg.kernel import grid_at
+from htc.theory.eliashberg.linear_matrix import (
+    LinearMatrix,
+    Step,
+    assemble,
+    improve,
+    largest_eigenvalue,
+    pair_sum,
+    top_vector,
+)
 from htc.theory.eliashberg.matsubara import MatsubaraGrid
-from htc.theory.eliashberg.native import KERNEL, Kernel
 
-__all__ = ["LinearSolution", "largest_eigenvalue", "solve", "total_slope"]
+__all__ = ["LinearSolution", "solve", "total_slope"]
 
 FloatArray = NDArray[np.float64]
 
@@ -65,9 +67,6 @@ FLAT: Final[float] = 0.05
 BISECTED: Final[float] = 1e-11
 """Relative width of the bracket where Tc was left to bisection."""
 
-UNBOUNDED: Final[float] = 1e4
-"""Stands for a mu* that has no bound: so strong that it keeps every pair from its sum."""
-
 SKIPPED: Final[float] = 3.0
 """So many changes of the number of frequencies are gone through one by one, no more."""
 
@@ -100,55 +99,6 @@ class LinearSolution:
     """Newton steps taken."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Matrix:
-    """A at one temperature, and what its derivatives are made of."""
-
-    values: FloatArray
-    """A, shape ``(p, p)``."""
-    grid: MatsubaraGrid
-    by_ln_t: FloatArray
-    """d lambda / d ln T at the distances of the grid."""
-    z_by_ln_t: FloatArray
-    """d [(2n + 1) Z_n] / d ln T, shape ``(p,)``."""
-    mu: float
-    """mu* in the sum."""
-    mu_by_ln_t: float
-    """d mu* / d ln T at a held number of frequencies."""
-    next_lambda: FloatArray
-    """lambda(N - n) + lambda(N + n + 1) of the first frequency left out, shape ``(p,)``."""
-
-    def slope(self, left: FloatArray, right: FloatArray) -> float:
-        """left dA/dlnT right, the number of frequencies held."""
-        grid = self.grid
-        u, v = grid.scale * left, grid.scale * right
-        minus, plus = grid.pairs(self.by_ln_t)
-        value = u @ ((minus + plus) @ v) - (left * right) @ (self.z_by_ln_t / grid.odd)
-        if self.mu_by_ln_t:
-            value -= 2.0 * self.mu_by_ln_t * _pair_sum(grid, left, right)
-        return float(value)
-
-    def edge(self, left: FloatArray, right: FloatArray) -> float:
-        """What the frequencies that come and go with T add to the slope.
-
-        A frequency more lifts the eigenvalue in second order by ``(row x)^2 / (2N + 1)``, and N falls as 1/T;
-        rescaled to the last frequency, mu* moves back when that one goes.
-        """
-        grid = self.grid
-        column = float(self.next_lambda @ (grid.scale * left))
-        row = float(self.next_lambda @ (grid.scale * right))
-        paired = float(grid.scale @ left)
-        if grid.coulomb_ratio is None:
-            counted = float(grid.scale @ right)
-            row -= 2.0 * self.mu * counted
-            column -= 2.0 * self.mu * paired
-            return -0.5 * column * row + 2.0 * self.mu_by_ln_t * paired * counted
-        row -= 2.0 * self.mu * float(grid.scale @ (right * grid.coulomb_ratio))
-        # The Coulomb sum ends within the grid: the next term of it counts in first order.
-        last = np.interp(grid.counts[1], grid.index, right / np.maximum(grid.scale, 1e-300))
-        return -0.5 * column * row + self.mu * paired * float(last)
-
-
 def solve(coupling: Coupling, cutoffs: Cutoffs, guess_mev: float) -> LinearSolution:
     """Find k Tc.
 
@@ -176,12 +126,6 @@ def solve(coupling: Coupling, cutoffs: Cutoffs, guess_mev: float) -> LinearSolut
         raise ConvergenceError(f"the linearised equations cannot be diagonalised: {error}") from error
 
 
-def largest_eigenvalue(coupling: Coupling, cutoffs: Cutoffs, kt_mev: float) -> float:
-    """Largest eigenvalue of A by diagonalisation; it is positive below Tc and negative above."""
-    matrix = _assemble(coupling, cutoffs, grid_at(cutoffs, kt_mev), kt_mev).values
-    return float(np.linalg.eigvals(matrix).real.max())
-
-
 def total_slope(coupling: Coupling, cutoffs: Cutoffs, found: LinearSolution) -> float:
     """d (largest eigenvalue) / d ln T at Tc with all that moves with T, for a smooth edge."""
     search = _Search(coupling, cutoffs, found.floor_mev)
@@ -191,7 +135,7 @@ def total_slope(coupling: Coupling, cutoffs: Cutoffs, found: LinearSolution) -> 
     for kt in (found.kt_mev * np.exp(-h), found.kt_mev * np.exp(h)):
         grid = grid_at(cutoffs, kt)
         search._evaluate(grid, kt)
-        ends.append(search._evaluate(grid, kt)[0])
+        ends.append(search._evaluate(grid, kt).value)
     return (ends[1] - ends[0]) / (2.0 * h)
 
 
@@ -221,7 +165,8 @@ class _Search:
         before: tuple[float, float] | None = None
         while True:
             grid = grid_at(self.cutoffs, kt)
-            value, matrix = self._evaluate(grid, kt)
+            found = self._evaluate(grid, kt)
+            value = found.value
             step = self._newton(value, self.slope + self.edge)
             if before is not None and (
                 before[0] * value < 0.0 or (smooth and 1e-8 < abs(before[1]) < SECANT)
@@ -231,7 +176,7 @@ class _Search:
                 step = self._newton(value, (value - before[0]) / before[1])
             kt *= exp(step)
             if kt < self.floor:
-                self._prove_largest(matrix, value)
+                _require(found.is_largest())
                 return self._none()
             if abs(step) < (SMOOTH_DONE if smooth else min(NEAR, SKIPPED / grid.counts[0])):
                 break
@@ -240,7 +185,7 @@ class _Search:
             return self._hold(kt)
         if abs(value) > NOT_ZERO:
             raise _LostError
-        self._prove_largest(matrix, value)
+        _require(found.is_largest())
         return self._solution(kt)
 
     def _hold(self, kt: float) -> LinearSolution:
@@ -272,8 +217,10 @@ class _Search:
             if (value > 0.0) != rising:
                 # Above zero on one side of the change and below on the other: Tc is the change.
                 hotter = kt * (1.0 + JUST_ABOVE)
-                self._prove_largest(
-                    _assemble(self.coupling, self.cutoffs, grid_at(self.cutoffs, hotter), hotter), 0.0
+                _require(
+                    assemble(
+                        self.coupling, self.cutoffs, grid_at(self.cutoffs, hotter), hotter
+                    ).has_none_above(0.0)
                 )
                 return self._solution(kt)
             if grid.counts in visited:
@@ -291,7 +238,8 @@ class _Search:
         """Where the eigenvalue is zero on one grid; an end of its interval where it is not zero inside."""
         while True:
             followed = grid is self.grid
-            value, matrix = self._evaluate(grid, kt)
+            found = self._evaluate(grid, kt)
+            value = found.value
             if np.isfinite(high) and self.slope > FLAT * self.edge:
                 return self._last_change(kt)
             step = self._newton(value, self.slope)
@@ -302,7 +250,7 @@ class _Search:
                 if (value > 0.0) == (kt == high):
                     return kt
             elif abs(step) < DONE and followed:
-                self._prove_largest(matrix, value)
+                _require(found.is_largest())
                 return kt
 
     def _last_change(self, kt: float) -> float:
@@ -333,7 +281,7 @@ class _Search:
     def _settled(self, grid: MatsubaraGrid, kt: float) -> float:
         """The eigenvalue at a temperature where the last one was near, on this grid or its neighbour."""
         # Close to zero its sign needs a vector that has settled.
-        return self._evaluate(grid, kt, iterations=2)[0]
+        return self._evaluate(grid, kt, iterations=2).value
 
     def from_bracket(self) -> LinearSolution:
         """Bisect on the sign of the largest eigenvalue, then Newton from close by."""
@@ -358,7 +306,8 @@ class _Search:
         # Tc lies where frequencies come and go, and no slope leads there.
         low, _ = self._bisect(low, high, BISECTED)
         matrix = self._diagonalise(low)
-        self._describe(matrix, self.left, self.vector)
+        self.slope = matrix.slope(self.left, self.vector)
+        self.edge = matrix.edge(self.left, self.vector)
         return self._solution(low)
 
     def prove_highest(self, found: LinearSolution) -> None:
@@ -396,74 +345,26 @@ class _Search:
                 high = middle
         return low, high
 
-    def _diagonalise(self, kt: float) -> _Matrix:
+    def _diagonalise(self, kt: float) -> LinearMatrix:
         """Take the vectors of the largest eigenvalue at this temperature."""
         self.grid = grid_at(self.cutoffs, kt)
-        matrix = _assemble(self.coupling, self.cutoffs, self.grid, kt)
-        right = _top_vector(matrix.values)
+        matrix = assemble(self.coupling, self.cutoffs, self.grid, kt)
+        right = top_vector(matrix.values)
         self.vector = self.left = right
         if self.grid.coulomb_ratio is not None:
-            left = _top_vector(matrix.values.T)
+            left = top_vector(matrix.values.T)
             self.left = left / float(left @ right)
         return matrix
 
-    def _evaluate(self, grid: MatsubaraGrid, kt: float, iterations: int = 1) -> tuple[float, _Matrix | bool]:
-        """Improve the vector by inverse iteration at this temperature.
-
-        Returns:
-            Its Rayleigh quotient; and what `_prove_largest` needs, which the compiled kernel has at hand.
-        """
+    def _evaluate(self, grid: MatsubaraGrid, kt: float, iterations: int = 1) -> Step:
+        """Improve the vector at this temperature and keep what it says."""
         self.steps += 1
         if self.steps > MAX_STEPS:
             raise _LostError
-        if KERNEL is not None and (grid.dense or self.cutoffs.edge == "step"):
-            return self._evaluate_compiled(KERNEL, grid, kt, iterations)
-        matrix = _assemble(self.coupling, self.cutoffs, grid, kt)
-        x = self._start(grid, kt)
-        a = matrix.values
-        shift = float(x @ (a @ x))
-        if shift > 0.05:
-            a = a.copy()
-            a.flat[:: a.shape[0] + 1] -= shift
-        y, left = x, x
-        for _ in range(iterations):
-            y = np.asarray(np.linalg.solve(a, y), dtype=np.float64)
-            y *= 1.0 / sqrt(float(y @ y))
-            if grid.coulomb_ratio is not None:
-                left = np.asarray(np.linalg.solve(a.T, left), dtype=np.float64)
-                left *= 1.0 / float(left @ y)
-        if grid.coulomb_ratio is None:
-            left = y
-        self.vector, self.left, self.grid = y, left, grid
-        self._describe(matrix, left, y)
-        return float(left @ (matrix.values @ y)), matrix
-
-    def _evaluate_compiled(
-        self, kernel: Kernel, grid: MatsubaraGrid, kt: float, iterations: int
-    ) -> tuple[float, _Matrix | bool]:
-        spacing = 2.0 * np.pi * kt
-        mu, mu_by = _mu_star(self.cutoffs, grid, spacing)
-        right, left, out = kernel.evaluate(
-            grid.addresses,
-            self.coupling.addresses,
-            truncated=not self.cutoffs.infinite_z,
-            spacing=spacing,
-            mu=mu,
-            mu_by_ln_t=mu_by,
-            last=float(grid.counts[1]),
-            iterations=iterations,
-            x=self._start(grid, kt),
-        )
-        value, self.slope, self.edge, _, proof = out.tolist()
-        self.vector, self.left, self.grid = right, left, grid
-        if proof < 0.0:
-            return value, _assemble(self.coupling, self.cutoffs, grid, kt)
-        return value, proof > 0.0
-
-    def _describe(self, matrix: _Matrix, left: FloatArray, right: FloatArray) -> None:
-        """Keep the derivatives of the eigenvalue."""
-        self.slope = matrix.slope(left, right)
-        self.edge = matrix.edge(left, right)
+        step = improve(self.coupling, self.cutoffs, grid, kt, self._start(grid, kt), iterations)
+        self.vector, self.left, self.grid = step.right, step.left, grid
+        self.slope, self.edge = step.slope, step.edge
+        return step
 
     def _start(self, grid: MatsubaraGrid, kt: float) -> FloatArray:
         """The vector so far, on this grid; at first that of a gap which falls off at the phonons."""
@@ -491,24 +392,6 @@ class _Search:
             return 0.7 if value > 0.0 else -1.5
         return float(min(max(-value / slope, -1.5), 0.7))
 
-    def _prove_largest(self, matrix: _Matrix | bool, value: float) -> None:
-        """Make sure that no eigenvalue lies above the one followed."""
-        if isinstance(matrix, bool):
-            if not matrix:
-                raise _LostError
-            return
-        bound = value + abs(value) + 1e-4
-        if matrix.grid.coulomb_ratio is not None:
-            if np.linalg.eigvals(matrix.values).real.max() > bound:
-                raise _LostError
-            return
-        a = -matrix.values
-        a.flat[:: a.shape[0] + 1] += bound
-        try:
-            np.linalg.cholesky(a)
-        except np.linalg.LinAlgError:
-            raise _LostError from None
-
     def _none(self) -> LinearSolution:
         return LinearSolution(
             0.0, self.floor, None, np.empty(0), np.empty(0), np.empty(0), 0.0, 0.0, 0.0, self.steps
@@ -528,22 +411,14 @@ class _Search:
             self.left,
             self.slope,
             self.edge,
-            _pair_sum(grid, self.left, self.vector),
+            pair_sum(grid, self.left, self.vector),
             self.steps,
         )
 
 
-def _top_vector(matrix: FloatArray) -> FloatArray:
-    """The eigenvector of the largest eigenvalue, of norm 1."""
-    values, vectors = np.linalg.eig(matrix)
-    top: FloatArray = vectors[:, np.argmax(values.real)].real
-    return top / float(np.sqrt(top @ top))
-
-
-def _pair_sum(grid: MatsubaraGrid, left: FloatArray, right: FloatArray) -> float:
-    """What -2 mu* multiplies in left A right."""
-    counted = right if grid.coulomb_ratio is None else right * grid.coulomb_ratio
-    return float(grid.scale @ left) * float(grid.scale @ counted)
+def _require(proven: bool) -> None:
+    if not proven:
+        raise _LostError
 
 
 def _interval(cutoffs: Cutoffs, grid: MatsubaraGrid) -> tuple[float, float]:
@@ -556,42 +431,3 @@ def _interval(cutoffs: Cutoffs, grid: MatsubaraGrid) -> tuple[float, float]:
         for cutoff, count in zip((cutoffs.phonon_mev, cutoffs.coulomb_mev), grid.counts, strict=True)
     ]
     return max(low for low, _ in bounds), min(high for _, high in bounds)
-
-
-def _mu_star(cutoffs: Cutoffs, grid: MatsubaraGrid, spacing: float) -> tuple[float, float]:
-    """mu* in the sum, and its derivative by ln T at held frequencies."""
-    if not cutoffs.rescaled_to_last or cutoffs.edge != "step":
-        return cutoffs.mu_star_at_cutoff, 0.0
-    # The grid may be one held beyond its own temperatures: its count goes, not that of kt.
-    mu = cutoffs.mu_star_at((grid.counts[1] + 0.5) * spacing)
-    return (mu, mu * mu) if mu < UNBOUNDED else (UNBOUNDED, 0.0)
-
-
-def _assemble(coupling: Coupling, cutoffs: Cutoffs, grid: MatsubaraGrid, kt: float) -> _Matrix:
-    spacing = 2.0 * np.pi * kt
-    lam, by_ln_t = coupling.with_slope(spacing * grid.distance)
-    minus, plus = grid.pairs(lam)
-    if not cutoffs.infinite_z:
-        z = (minus - plus) @ grid.phonon
-        z_by = np.subtract(*grid.pairs(by_ln_t)) @ grid.phonon
-    elif grid.dense:
-        z = 2.0 * lam[: grid.end].cumsum() - lam[0]
-        z_by = 2.0 * by_ln_t[: grid.end].cumsum() - by_ln_t[0]
-    else:
-        z = (minus - plus) @ grid.full
-        z_by = np.subtract(*grid.pairs(by_ln_t)) @ grid.full
-        rest, rest_by = beyond_nodes(coupling, cutoffs, grid, (z, z_by), kt)
-        z += rest
-        z_by += rest_by
-    mu, mu_by = _mu_star(cutoffs, grid, spacing)
-    scale = grid.scale
-    values = minus + plus
-    if grid.coulomb_ratio is None:
-        values -= 2.0 * mu
-        values *= scale
-    else:
-        values *= scale
-        values -= 2.0 * mu * (scale * grid.coulomb_ratio)
-    values *= scale[:, None]
-    values.flat[:: grid.size + 1] -= z / grid.odd + 1.0
-    return _Matrix(values, grid, by_ln_t, z_by, mu, mu_by, grid.to_end(lam))
