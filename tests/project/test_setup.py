@@ -48,6 +48,10 @@ class Project:
         for name in ("base", "dev"):
             (folder / f"requirements/{name}.txt").write_text(f"{name}==1\n")
         (folder / "pyproject.toml").write_text("[project]\n")
+        (folder / "hatch_build.py").write_text("")
+        self.compiled = folder / "src/htc/theory/eliashberg/native/kernel.c"
+        self.compiled.parent.mkdir(parents=True)
+        self.compiled.write_text("/* version 1 */\n")
         (folder / "stub").mkdir()
         self.python = folder / "stub/python"
         self.python.write_text(STUB)
@@ -106,6 +110,7 @@ MENDED: dict[str, tuple[Callable[[Project], object], list[str]]] = {
     "no stamp: stopped half way": (lambda p: (p.venv / ".htc-base.txt").unlink(), AGAIN),
     "other pins": (lambda p: (p.folder / "requirements/base.txt").write_text("base==2\n"), AGAIN),
     "other project file": (lambda p: (p.folder / "pyproject.toml").write_text("[tool]\n"), AGAIN),
+    "another source to compile": (lambda p: p.compiled.write_text("/* version 2 */\n"), AGAIN),
 }
 
 
