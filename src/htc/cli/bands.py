@@ -100,17 +100,24 @@ def solve_bands_of_files(
     for path in paths:
         try:
             spectrum = read_multiband(path, unit=unit, bands=len(matrix))
-            for name in names:
+        except HTCError as error:
+            report(error.located(str(path)))
+            errors.append(error)
+            continue
+        for name in names:
+            try:
                 found = multiband_critical_temperature(spectrum, matrix, name, cutoff_mev=cutoff)
                 default: Sequence[float] = (
                     default_temperatures(found.tc_k).tolist() if found.tc_k > 0.0 else []
                 )
                 temperatures = default if kelvin is None else kelvin
                 gap = multiband_gap(spectrum, matrix, temperatures, name, cutoff_mev=cutoff)
+            except HTCError as error:
+                error.where = str(path) if error.where is None else f"{path}, {error.where}"
+                report(error)
+                errors.append(error)
+            else:
                 entries.append(BandsEntry(str(path), spectrum.label, gap))
-        except HTCError as error:
-            report(error.located(str(path)))
-            errors.append(error)
     return entries
 
 

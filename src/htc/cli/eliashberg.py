@@ -143,7 +143,7 @@ def eliashberg(
             kelvin,
             errors,
             as_json=as_json,
-            one_band_only=real_axis or plot is not None or dos is not None,
+            one_band_only=real_axis or plot is not None or dos is not None or negative != Negative.KEEP,
             tc_only=tc_only,
         )
         return
@@ -188,7 +188,7 @@ def _bands(
     from htc.cli.bands import parse_matrix, print_bands, solve_bands_of_files
 
     if one_band_only:
-        raise InputError("--real-axis, --plot and --dos are for one band", where="--mu-matrix")
+        raise InputError("--real-axis, --plot, --dos and --negative are for one band", where="--mu-matrix")
     entries = solve_bands_of_files(
         paths,
         parse_matrix(mu_matrix),
@@ -210,9 +210,8 @@ def _conventions(given: Sequence[str] | None) -> list[str]:
 
     if not given:
         return ["asis"]
-    if "all" in given:
-        return list(CONVENTIONS)
-    return [get_convention(name).name for name in dict.fromkeys(given)]
+    named = [get_convention(name).name for name in dict.fromkeys(given) if name != "all"]
+    return list(CONVENTIONS) if "all" in given else named
 
 
 def _temperatures(given: str | None) -> list[float] | None:

@@ -10,7 +10,7 @@ from htc.cli.console import out
 
 if TYPE_CHECKING:
     from htc.spectra import Spectrum
-    from htc.theory.eliashberg.account import Account
+    from htc.theory.eliashberg.account import Account, RealAxisAccount
 
 __all__ = ["Entry", "entry_as_dict", "print_tables"]
 
@@ -91,7 +91,7 @@ def _print_table(source: str, entries: Sequence[Entry], *, side_by_side: bool) -
             f"{found.mu_star:g}",
             _number(found.mu_star_at_cutoff, 3),
             _number(found.omega_c_mev, 1),
-            _number(found.tc_k, 4 if found.tc_k < 1.0 else 3),
+            _kelvin(found.tc_k),
             _number(found.cutoff_sensitivity, 3),
         ]
         if full:
@@ -114,9 +114,23 @@ def _print_table(source: str, entries: Sequence[Entry], *, side_by_side: bool) -
     for code, (text, count) in notes.items():
         others = f" (and {count - 1} more)" if count > 1 else ""
         out.print(f"  {code}: {text}{others}", style="yellow", markup=False, soft_wrap=True)
+    for entry in entries:
+        if entry.account.real_axis is not None:
+            _print_real_axis(entry.spectrum.label, entry.account.real_axis)
     if full and not side_by_side and len(entries) == 1:
         _print_gap(entries[0])
     out.print()
+
+
+def _print_real_axis(label: str, found: RealAxisAccount) -> None:
+    parts = []
+    for part in (found.exact, found.pade):
+        edge = part.edges_mev[0]
+        trust = "everywhere" if part.trustworthy else f"to {part.trusted_to_mev:.4g} meV"
+        parts.append(f"{part.method} {'none' if edge is None else f'{edge:.5g} meV'}, trusted {trust}")
+    out.print(
+        f"  {label} gap edge at {found.temperature_k:.4g} K: {'; '.join(parts)}", markup=False, soft_wrap=True
+    )
 
 
 def _print_gap(entry: Entry) -> None:
@@ -136,3 +150,7 @@ def _print_gap(entry: Entry) -> None:
 
 def _number(value: float | None, digits: int) -> str:
     return "-" if value is None or value != value else f"{value:.{digits}f}"
+
+
+def _kelvin(value: float) -> str:
+    return f"{value:.3f}" if value >= 1.0 or value == 0.0 else f"{value:.3g}"

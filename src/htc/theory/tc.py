@@ -11,7 +11,7 @@ import numpy as np
 
 from htc.errors import InputError, SpectrumError
 from htc.spectra import Flag, Spectrum, check
-from htc.theory.eliashberg.conventions import Edge, get_convention
+from htc.theory.eliashberg.conventions import Convention, Edge, get_convention, is_number
 from htc.theory.eliashberg.transition import NO_COUPLING_REASON, transition
 from htc.theory.empirical import FORMULAS, Status, status
 
@@ -43,8 +43,7 @@ class CriticalTemperature:
     flags: tuple[Flag, ...]
     """What `htc.spectra.check` says of the spectrum."""
     convention: str | None = None
-    """What mu* means and where the sums end, a key of `htc.theory.eliashberg.CONVENTIONS`; None: a
-    formula's."""
+    """What mu* means and where the sums end, a key of `CONVENTIONS`; None for a formula."""
     omega_c_mev: float | None = None
     """Cutoff of the Matsubara sum, meV; None for a formula."""
     converged: bool = True
@@ -59,7 +58,7 @@ def critical_temperature(
     spectrum: Spectrum,
     mu_star: float = 0.10,
     method: str = "allen_dynes",
-    convention: str | None = None,
+    convention: str | Convention | None = None,
     *,
     cutoff_mev: float | None = None,
     edge: Edge = "step",
@@ -72,8 +71,9 @@ def critical_temperature(
             Allen and Dynes for the closed formulas.
         method: a key of `METHODS`; the closed formulas carry their names in `htc.theory.empirical.FORMULAS`,
             ``eliashberg`` solves the isotropic Eliashberg equations.
-        convention: for ``eliashberg``, what mu* means, a key of `htc.theory.eliashberg.CONVENTIONS`; ``asis``
-            when not given. Formulas have none.
+        convention: for ``eliashberg``, what mu* means, a key of
+            `htc.theory.eliashberg.conventions.CONVENTIONS` or one of your own; ``asis`` when not given.
+            Formulas have none.
         cutoff_mev: for ``eliashberg``, a cutoff of the Matsubara sum instead of the convention's, meV.
         edge: for ``eliashberg``, how the sum ends, see `htc.theory.eliashberg.transition`.
 
@@ -90,8 +90,8 @@ def critical_temperature(
         raise InputError(
             f"no method is called {method!r}", where="method", hint="there are: " + ", ".join(METHODS)
         )
-    if not (np.isfinite(mu_star) and mu_star >= 0.0):
-        raise InputError(f"mu_star must be finite and >= 0, not {mu_star!r}", where="mu_star")
+    if not (is_number(mu_star) and mu_star >= 0.0):
+        raise InputError(f"mu_star must be a finite number >= 0, not {mu_star!r}", where="mu_star")
     if method == ELIASHBERG:
         return _by_eliashberg(spectrum, float(mu_star), convention or "asis", cutoff_mev, edge)
     if convention is not None or cutoff_mev is not None:
@@ -141,7 +141,7 @@ def _or_none(value: float) -> float | None:
 
 
 def _by_eliashberg(
-    spectrum: Spectrum, mu_star: float, convention: str, cutoff_mev: float | None, edge: Edge
+    spectrum: Spectrum, mu_star: float, convention: str | Convention, cutoff_mev: float | None, edge: Edge
 ) -> CriticalTemperature:
     row = get_convention(convention)
     found = transition(spectrum, mu_star, row, cutoff_mev=cutoff_mev, edge=edge)

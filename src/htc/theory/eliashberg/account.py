@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from numpy.typing import ArrayLike
 
+from htc.errors import ConvergenceError
 from htc.spectra import Flag, Spectrum
 from htc.theory.eliashberg.conventions import Convention
 from htc.theory.eliashberg.gap_curve import Gap, gap
 from htc.theory.eliashberg.response import Response, response
 from htc.theory.eliashberg.thermodynamics import Thermodynamics, thermodynamics
-from htc.theory.eliashberg.transition import Transition
+from htc.theory.eliashberg.transition import Transition, transition
 from htc.units import K_PER_MEV
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from htc.theory.eliashberg.variable_dos import VariableDosTransition
 
 __all__ = ["Account", "RealAxisAccount", "account"]
+
+Part = TypeVar("Part")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -45,6 +48,8 @@ class Account:
     real_axis: RealAxisAccount | None = None
     variable_dos: VariableDosTransition | None = None
     """Tc with a density of states that varies with energy; everything else here has a constant one."""
+    failures: tuple[str, ...] = ()
+    """What did not converge, each ``part: why``."""
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -54,7 +59,7 @@ class Account:
             flags.append(Flag("tc-zero", self.transition.reason))
         if self.gap is not None:
             flags += self.gap.warnings
-        texts = [str(flag) for flag in flags]
+        texts = [*(str(flag) for flag in flags), *self.failures]
         if self.thermodynamics is not None:
             texts += [f"thermodynamics: {text}" for text in self.thermodynamics.warnings]
         if self.real_axis is not None:
@@ -131,17 +136,37 @@ def account(
 ) -> Account:
     """Tc, gap, thermodynamics, isotope effect and, if asked for, the real axis of a spectrum.
 
-    Arguments and errors are those of `htc.theory.eliashberg.gap_curve.gap`.
+    Arguments and errors are those of `htc.theory.eliashberg.gap_curve.gap`; but where Tc is known and a part
+    beyond it does not converge, that part is None and `Account.failures` says why.
     """
-    curve = gap(spectrum, mu_star, convention, temperatures_k=temperatures_k, cutoff_mev=cutoff_mev)
-    if not curve.transition.tc_k > 0.0:
-        return Account(transition=curve.transition, gap=curve)
+    failures: list[str] = []
+
+    def attempt(name: str, solve: Callable[[], Part]) -> Part | None:
+        try:
+            return solve()
+        except ConvergenceError as error:
+            failures.append(f"{name}: {error.what}")
+            return None
+
+    found = transition(spectrum, mu_star, convention, cutoff_mev=cutoff_mev)
+    curve = attempt(
+        "gap",
+        lambda: gap(spectrum, mu_star, convention, temperatures_k=temperatures_k, cutoff_mev=cutoff_mev),
+    )
+    if not found.tc_k > 0.0:
+        return Account(transition=found, gap=curve, failures=tuple(failures))
+    heat = attempt(
+        "thermodynamics", lambda: thermodynamics(spectrum, mu_star, convention, cutoff_mev=cutoff_mev)
+    )
+    answer = attempt("response", lambda: response(spectrum, mu_star, convention, cutoff_mev=cutoff_mev))
+    axis = attempt("real-axis", lambda: _real_axis(spectrum, curve)) if real_axis and curve else None
     return Account(
-        transition=curve.transition,
+        transition=found,
         gap=curve,
-        thermodynamics=thermodynamics(spectrum, mu_star, convention, cutoff_mev=cutoff_mev),
-        response=response(spectrum, mu_star, convention, cutoff_mev=cutoff_mev),
-        real_axis=_real_axis(spectrum, curve) if real_axis else None,
+        thermodynamics=heat,
+        response=answer,
+        real_axis=axis,
+        failures=tuple(failures),
     )
 
 

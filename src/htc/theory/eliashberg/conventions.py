@@ -20,6 +20,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isfinite
+from numbers import Real
 from types import MappingProxyType
 from typing import Final, Literal
 
@@ -36,12 +38,22 @@ __all__ = [
     "check_arguments",
     "get_convention",
     "highest_phonon",
+    "is_number",
     "resolve",
 ]
 
 Edge = Literal["step", "smooth"]
 """How the Matsubara sum ends: at the last frequency below the cutoff, as peers do, so that Tc steps when
 their number changes; or with weights that fall smoothly to zero about the cutoff, so that nothing steps."""
+
+SMALLEST_LAMBDA: Final[float] = 1e-12
+"""A coupling below this is none."""
+
+LARGEST_LAMBDA: Final[float] = 1e7
+"""A coupling above this is a mode at zero frequency or a wrong unit, and no number follows from it."""
+
+ENERGIES_MEV: Final[tuple[float, float]] = (1e-6, 1e8)
+"""Between these lies the highest phonon of anything."""
 
 LARGEST_MU_STAR: Final[float] = 100.0
 """No repulsion has a meaning above this."""
@@ -166,11 +178,12 @@ def check_arguments(mu_star: float, edge: str) -> None:
     """Refuse a mu* or an edge that has no meaning.
 
     Raises:
-        InputError: mu* is negative, not finite or above `LARGEST_MU_STAR`, or the edge is unknown.
+        InputError: mu* is no number, negative, not finite or above `LARGEST_MU_STAR`, or the edge is unknown.
     """
-    if not (np.isfinite(mu_star) and 0.0 <= mu_star <= LARGEST_MU_STAR):
+    if not (is_number(mu_star) and 0.0 <= mu_star <= LARGEST_MU_STAR):
         raise InputError(
-            f"mu_star must be finite, >= 0 and at most {LARGEST_MU_STAR:g}, not {mu_star!r}", where="mu_star"
+            f"mu_star must be a finite number >= 0 and at most {LARGEST_MU_STAR:g}, not {mu_star!r}",
+            where="mu_star",
         )
     if edge not in ("step", "smooth"):
         raise InputError(f"edge must be 'step' or 'smooth', not {edge!r}", where="edge")
@@ -199,10 +212,11 @@ def resolve(
     """
     row = get_convention(convention)
     check_arguments(mu_star, edge)
+    _check_spectrum(spectrum)
     phonon = _energy(row.phonon_cutoff, spectrum)
     coulomb = phonon if row.coulomb_cutoff == row.phonon_cutoff else _energy(row.coulomb_cutoff, spectrum)
     if cutoff_mev is not None:
-        if not (np.isfinite(cutoff_mev) and cutoff_mev > highest_phonon(spectrum)):
+        if not (is_number(cutoff_mev) and cutoff_mev > highest_phonon(spectrum)):
             raise InputError(
                 f"a cutoff of {cutoff_mev!r} meV must be finite and above the highest phonon frequency, "
                 f"{highest_phonon(spectrum):g} meV",
@@ -224,6 +238,28 @@ def resolve(
             hint=f"this convention needs mu* below {pole:.3f}",
         )
     return cutoffs
+
+
+def is_number(value: object) -> bool:
+    """Whether a value is a finite real number."""
+    return isinstance(value, Real) and isfinite(value)
+
+
+def _check_spectrum(spectrum: Spectrum) -> None:
+    if spectrum.lambda_ep > LARGEST_LAMBDA:
+        raise SpectrumError(
+            f"lambda is {spectrum.lambda_ep:.3g}: nothing follows from a coupling above {LARGEST_LAMBDA:g}",
+            where=spectrum.label or None,
+            hint="look for weight at zero frequency, or a wrong unit of alpha2F",
+        )
+    low, high = ENERGIES_MEV
+    highest = highest_phonon(spectrum)
+    if not low <= highest <= high:
+        raise SpectrumError(
+            f"the highest phonon lies at {highest:.3g} meV, not between {low:g} and {high:g} meV",
+            where=spectrum.label or None,
+            hint="is the unit of the frequencies right?",
+        )
 
 
 def _energy(rule: tuple[float, Scale], spectrum: Spectrum) -> float:

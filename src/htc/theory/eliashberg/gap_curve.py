@@ -23,6 +23,8 @@ FloatArray = NDArray[np.float64]
 GROUND_STATE: Final[float] = 0.1
 """Share of Tc at which the gap counts as that of T = 0: what is missing is below exp(-15)."""
 
+HOTTEST_K: Final[float] = 1e5
+
 TEMPERATURES: Final[int] = 20
 LOWEST_SHARE: Final[float] = 1e-4
 """Lowest temperature allowed, as a share of Tc: below it nothing changes any more."""
@@ -44,7 +46,8 @@ class Gap:
     """The gap a tunnelling experiment sees, Re Delta(omega) = omega by Pade approximants, meV, shape
     ``(t,)``; NaN where there is none or it is not to be trusted."""
     zero_temperature_mev: float | None
-    """Gap edge for T -> 0, meV; None where nothing superconducts or the continuation is not to be trusted."""
+    """Gap edge for T -> 0, meV, by the exact continuation where Pade approximants are in doubt; None where
+    nothing superconducts or that is not to be trusted either."""
     ratio_2delta_ktc: float | None
     """2 Delta(0)/k Tc with that edge; 3.53 for weak coupling."""
     solutions: tuple[GapSolution, ...]
@@ -67,7 +70,7 @@ def gap(
     Args:
         spectrum: alpha2F.
         mu_star: Coulomb pseudopotential, >= 0, in the sense of the convention.
-        convention: a key of `htc.theory.eliashberg.CONVENTIONS`, or one of your own.
+        convention: a key of `htc.theory.eliashberg.conventions.CONVENTIONS`, or one of your own.
         temperatures_k: temperatures, K, > 0, at most 1,000; 20 from 0.1 Tc to near Tc when not given.
         cutoff_mev: cutoff of the phonon sum, meV, instead of the convention's; EPW's ``wscut``.
         edge: how the sums end, see `htc.theory.eliashberg.transition`.
@@ -110,7 +113,7 @@ def gap(
     solutions = gap_below(interaction, KB_MEV_PER_K * found.tc_k, KB_MEV_PER_K * solved)
     edges, warnings = _edges(solutions)
     first = int(np.argmin(np.abs(solved - ground))) if below else 0
-    zero = float(edges[first]) if np.isfinite(edges[first]) else None
+    zero = float(edges[first]) if np.isfinite(edges[first]) else _exact_edge(solutions[first], spectrum)
     kept = slice(None) if below else slice(1, None)
     return Gap(
         transition=found,
@@ -138,10 +141,10 @@ def _checked(temperatures_k: ArrayLike) -> FloatArray:
         raise InputError("temperatures must be numbers", where="temperatures_k") from error
     if values.ndim != 1 or not 1 <= values.size <= 1000:
         raise InputError(f"between 1 and 1,000 temperatures, not {values.size}", where="temperatures_k")
-    bad = values[~(np.isfinite(values) & (values > 0.0))]
+    bad = values[~((values > 0.0) & (values <= HOTTEST_K))]
     if bad.size:
         raise InputError(
-            f"temperatures must be finite and > 0 K, not {bad[0]:g}",
+            f"temperatures must be > 0 K and at most {HOTTEST_K:g} K, not {bad[0]:g}",
             where="temperatures_k",
             hint=f"the gap at {GROUND_STATE:g} Tc is that of T = 0",
         )
@@ -164,3 +167,13 @@ def _edges(solutions: list[GapSolution]) -> tuple[FloatArray, tuple[Flag, ...]]:
     where = ", ".join(f"{t:.4g}" for t in doubts[:5]) + (" ..." if len(doubts) > 5 else "")
     message = f"no gap edge to be trusted at {len(doubts)} of {len(solutions)} temperatures ({where} K)"
     return edges, (Flag("no-gap-edge", message, float(len(doubts))),)
+
+
+def _exact_edge(solution: GapSolution, spectrum: Spectrum) -> float | None:
+    from htc.theory.eliashberg.real_axis import continue_exact
+
+    if not solution.superconducting:
+        return None
+    exact = continue_exact(solution, spectrum)
+    edge = exact.edges_mev[0]
+    return edge if edge is not None and exact.trusted_to_mev > edge else None

@@ -5,7 +5,7 @@ With ``omega_n = (2n + 1) pi k T`` and ``x_n = Delta_n sqrt(w_n / (2n + 1))`` th
     A_nm = s_n s_m [lambda(n - m) + lambda(n + m + 1) - 2 mu*] - delta_nm Z_n,    s_n = sqrt(w_n / (2n + 1)),
     (2n + 1) Z_n = 2n + 1 + lambda(0) + 2 sum_{l=1}^{n} lambda(l)
 
-has the algebraically largest eigenvalue 0 (Owen and Scalapino, doi:10.1016/0031-8914(71)90313-6; Allen and
+has the algebraically largest eigenvalue 0 (Owen and Scalapino, doi:10.1016/0031-8914(71)90320-3; Allen and
 Dynes, doi:10.1103/PhysRevB.12.905).
 """
 

@@ -127,15 +127,22 @@ def solve(coupling: Coupling, cutoffs: Cutoffs, guess_mev: float) -> LinearSolut
 
 
 def total_slope(coupling: Coupling, cutoffs: Cutoffs, found: LinearSolution) -> float:
-    """d (largest eigenvalue) / d ln T at Tc with all that moves with T, for a smooth edge."""
+    """d (largest eigenvalue) / d ln T at Tc with all that moves with T, for a smooth edge.
+
+    Raises:
+        ConvergenceError: with next to no frequency below the cutoff there is no such slope.
+    """
     search = _Search(coupling, cutoffs, found.floor_mev)
     search.vector, search.left, search.grid = found.right, found.left, found.grid
     h = 2e-3
     ends = []
-    for kt in (found.kt_mev * np.exp(-h), found.kt_mev * np.exp(h)):
-        grid = grid_at(cutoffs, kt)
-        search._evaluate(grid, kt)
-        ends.append(search._evaluate(grid, kt).value)
+    try:
+        for kt in (found.kt_mev * np.exp(-h), found.kt_mev * np.exp(h)):
+            grid = grid_at(cutoffs, kt)
+            search._evaluate(grid, kt)
+            ends.append(search._evaluate(grid, kt).value)
+    except (_LostError, np.linalg.LinAlgError):
+        raise ConvergenceError("the slope of the largest eigenvalue at Tc was not found") from None
     return (ends[1] - ends[0]) / (2.0 * h)
 
 

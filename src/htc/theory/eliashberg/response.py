@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from htc.errors import InputError, SpectrumError
 from htc.spectra import Spectrum
-from htc.theory.eliashberg.conventions import Convention, Cutoffs, resolve
+from htc.theory.eliashberg.conventions import SMALLEST_LAMBDA, Convention, Cutoffs, resolve
 from htc.theory.eliashberg.coupling import Coupling, trapezoid_weights
 from htc.theory.eliashberg.kernel import beyond_nodes
 from htc.theory.eliashberg.linearised import LinearSolution, total_slope
@@ -84,7 +84,7 @@ def response(
     Args:
         spectrum: alpha2F.
         mu_star: Coulomb pseudopotential, >= 0, in the sense of the convention.
-        convention: a key of `htc.theory.eliashberg.CONVENTIONS`, or one of your own.
+        convention: a key of `htc.theory.eliashberg.conventions.CONVENTIONS`, or one of your own.
         cutoff_mev: cutoff of the phonon sum, meV, instead of the convention's.
 
     Raises:
@@ -92,7 +92,7 @@ def response(
         SpectrumError: nothing superconducts, so that there is no Tc to change.
         ConvergenceError: the search for Tc did not settle.
     """
-    if not spectrum.lambda_ep > 0.0:
+    if not spectrum.lambda_ep > SMALLEST_LAMBDA:
         raise SpectrumError("lambda is not positive: there is no Tc to change", where=spectrum.label or None)
     cutoffs = resolve(convention, spectrum, mu_star, cutoff_mev=cutoff_mev, edge="smooth")
     coupling = Coupling.of(spectrum)

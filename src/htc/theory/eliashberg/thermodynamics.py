@@ -21,9 +21,9 @@ import numpy as np
 from numpy.polynomial import Chebyshev
 from numpy.typing import NDArray
 
-from htc.errors import InputError, SpectrumError
+from htc.errors import ConvergenceError, InputError, SpectrumError
 from htc.spectra import Spectrum
-from htc.theory.eliashberg.conventions import Convention, get_convention, resolve
+from htc.theory.eliashberg.conventions import SMALLEST_LAMBDA, Convention, get_convention, resolve
 from htc.theory.eliashberg.coupling import Coupling
 from htc.theory.eliashberg.gap import GapSolution, Interaction, gap_below, solve_gap
 from htc.theory.eliashberg.transition import find_transition
@@ -41,6 +41,9 @@ SOLVED: Final[int] = 22
 
 DEGREE: Final[int] = 15
 """Degree of the polynomial through them."""
+
+LARGEST_MISFIT: Final[float] = 1e-2
+"""Of that polynomial, over the free energy at T = 0."""
 
 VACUUM_PERMEABILITY: Final[float] = 1.25663706127e-6
 """mu_0, T m/A; CODATA 2022."""
@@ -124,19 +127,19 @@ def thermodynamics(
     Args:
         spectrum: alpha2F.
         mu_star: Coulomb pseudopotential, >= 0, in the sense of the convention.
-        convention: a key of `htc.theory.eliashberg.CONVENTIONS`, or one of your own.
+        convention: a key of `htc.theory.eliashberg.conventions.CONVENTIONS`, or one of your own.
         cutoff_mev: cutoff of the phonon sum, meV, instead of the convention's.
         points: number of temperatures of the result, 3 to 10,000.
 
     Raises:
         InputError: an argument is not usable.
         SpectrumError: nothing superconducts.
-        ConvergenceError: Tc or a gap was not found.
+        ConvergenceError: Tc or a gap was not found, or the free energy has steps in T.
     """
-    if not 3 <= points <= 10_000:
+    if not (isinstance(points, int) and 3 <= points <= 10_000):
         raise InputError(f"points must lie between 3 and 10,000, not {points}", where="points")
     row = get_convention(convention)
-    if not spectrum.lambda_ep > 0.0:
+    if not spectrum.lambda_ep > SMALLEST_LAMBDA:
         raise SpectrumError("lambda is not positive: nothing superconducts", where=spectrum.label or None)
     cutoffs = resolve(row, spectrum, mu_star, cutoff_mev=cutoff_mev, edge="smooth")
     coupling = Coupling.of(spectrum)
@@ -164,6 +167,10 @@ def thermodynamics(
     field = np.sqrt(np.maximum(free / free[0], 0.0))
     misfit = float(np.max(np.abs(shape(solved**2) * (1.0 - solved**2) ** 2 - energies)) / abs(free[0]))
     warnings = []
+    if misfit > LARGEST_MISFIT:
+        raise ConvergenceError(
+            f"the free energy is smooth in T to {misfit:.0e} only: it cannot be differentiated"
+        )
     if misfit > 1e-4:
         warnings.append(
             f"the free energy is smooth in T to {misfit:.0e} only: derivatives may be off by more"

@@ -10,6 +10,7 @@ import numpy as np
 
 from htc.spectra import Flag, Spectrum
 from htc.theory.eliashberg.conventions import (
+    SMALLEST_LAMBDA,
     Convention,
     Cutoffs,
     Edge,
@@ -78,7 +79,7 @@ def transition(
     Args:
         spectrum: alpha2F.
         mu_star: Coulomb pseudopotential, >= 0, in the sense of the convention.
-        convention: a key of `htc.theory.eliashberg.CONVENTIONS`, or one of your own.
+        convention: a key of `htc.theory.eliashberg.conventions.CONVENTIONS`, or one of your own.
         cutoff_mev: cutoff of the phonon sum, meV, instead of the convention's; EPW's ``wscut``.
         edge: ``step`` ends the sums as the codes do, at the last frequency below the cutoff; ``smooth`` lets
             them fade out over 10 % on both sides, so that Tc has no steps of some 0.1 %.
@@ -90,7 +91,7 @@ def transition(
     """
     row = get_convention(convention)
     lambda_ep = spectrum.lambda_ep
-    if not lambda_ep > 0.0:
+    if not lambda_ep > SMALLEST_LAMBDA:
         check_arguments(mu_star, edge)
         return _record(row, mu_star, edge, lambda_ep, None, None, NO_COUPLING_REASON, ())
     cutoffs = resolve(row, spectrum, mu_star, cutoff_mev=cutoff_mev, edge=edge)

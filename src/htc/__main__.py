@@ -1,0 +1,7 @@
+"""``python -m htc`` is the command ``htc``."""
+
+from __future__ import annotations
+
+from htc.cli import main
+
+main()
