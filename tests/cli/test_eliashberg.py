@@ -195,3 +195,18 @@ def test_matrices_and_columns_that_do_not_fit(bands_file, run):
         outcome = run("eliashberg", bands_file, *arguments)
         assert outcome.code == ExitCode.USAGE
         assert says in outcome.err
+
+
+def test_one_convention_that_cannot_be_does_not_stop_the_others(bands_file):
+    result = htc(bands_file, "--mu-matrix", "0.3,0;0,0.3", "--convention", "all", "--tc-only", "--json")
+    assert result.exit_code == ExitCode.PARTIAL
+    value = json.loads(result.stdout)
+    jsonschema.validate(value, SCHEMA)
+    assert [entry["convention"] for entry in value] == ["asis", "epw", "ebmb", "elk"]
+    assert bands_file in result.stderr
+
+
+def test_the_table_says_how_far_to_believe_the_real_axis():
+    result = htc(MGB2, "--real-axis", "--temperatures", "5")
+    assert "gap edge at 5 K: exact" in result.stdout
+    assert "trusted" in result.stdout

@@ -13,7 +13,10 @@ from hypothesis.extra import numpy as arrays
 from htc.errors import HTCError, InputError, SpectrumError
 from htc.spectra import Spectrum, read_spectra
 from htc.theory import critical_temperature
+from htc.theory.eliashberg.account import account
+from htc.theory.eliashberg.batch import transitions
 from htc.theory.eliashberg.conventions import CONVENTIONS
+from htc.theory.eliashberg.gap_curve import gap
 from htc.theory.eliashberg.response import response
 from htc.theory.eliashberg.transition import transition
 
@@ -156,3 +159,51 @@ def test_any_numbers_get_an_answer_or_an_error_of_our_own(alpha2f, lowest, mu_st
     except HTCError:
         return
     ask_everything(spectrum, mu_star)
+
+
+@pytest.mark.parametrize("scale", [1e300, 1e12])
+def test_a_coupling_beyond_anything_is_refused_and_stops_no_other(scale):
+    omega = np.linspace(0.5, 40.0, 80)
+    shape = np.exp(-(((omega - 20.0) / 5.0) ** 2))
+    good, bad = Spectrum(omega, shape), Spectrum(omega, scale * shape)
+    first, second, third = transitions([good, bad, good], 0.1)
+    assert isinstance(second, SpectrumError)
+    assert "nothing follows from a coupling" in str(second)
+    assert first == third
+
+
+def test_a_coupling_too_small_to_count_is_none():
+    found = transition(Spectrum(np.linspace(0.5, 40.0, 80), np.full(80, 5e-324)), 0.1)
+    assert found.tc_k == 0.0
+    assert found.reason is not None
+
+
+@pytest.mark.parametrize("factor", [1e-300, 1e-150, 1e20])
+def test_energies_of_no_phonon_are_refused(factor):
+    spectrum = Spectrum(factor * np.linspace(0.5, 40.0, 80), np.ones(80))
+    with pytest.raises(SpectrumError, match="unit of the frequencies"):
+        transition(spectrum, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options"),
+    [
+        (("a",), {}),
+        ((None,), {}),
+        (([0.1, 0.2],), {}),
+        ((0.1,), {"cutoff_mev": "x"}),
+        ((0.1,), {"temperatures_k": 1e300}),
+    ],
+)
+def test_what_is_no_number_is_an_input_error(arguments, options):
+    spectrum = Spectrum(np.linspace(0.5, 40.0, 80), np.ones(80))
+    with pytest.raises(InputError):
+        gap(spectrum, *arguments, **options)
+
+
+def test_parts_that_do_not_converge_leave_the_others():
+    omega = np.linspace(0.5, 40.0, 80)
+    found = account(Spectrum(omega, 1e5 * np.exp(-(((omega - 20.0) / 5.0) ** 2))), 0.1)
+    assert found.transition.tc_k > 0.0
+    assert found.thermodynamics is None
+    assert any(text.startswith("thermodynamics: ") for text in found.remarks)
