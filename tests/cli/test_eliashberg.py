@@ -185,8 +185,8 @@ def test_several_conventions_of_bands_in_a_table(bands_file, run):
 
 def test_matrices_and_columns_that_do_not_fit(bands_file, run):
     for arguments, says in (
-        (("--mu-matrix", "0.1,0.2;0.3"), "cannot read the matrix"),
-        (("--mu-matrix", "0.1,x;0.3,0.1"), "cannot read the matrix"),
+        (("--mu-matrix", "0.1,0.2;0.3"), "is not a square matrix"),
+        (("--mu-matrix", "0.1,x;0.3,0.1"), "is not a matrix of numbers"),
         (("--mu-matrix", "0.1"), "columns"),
         (("--mu-matrix", "-0.1,0;0,0.1"), "mu_star"),
         (("--mu-matrix", "0.1,0;0,0.1", "--real-axis"), "for one band"),

@@ -8,12 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from htc.cli.console import out
-from htc.errors import HTCError, InputError
+from htc.errors import HTCError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from htc.theory.eliashberg.multiband import MultibandGap
 
-__all__ = ["BandsEntry", "parse_matrix", "print_bands", "solve_bands_of_files"]
+    FloatArray = NDArray[np.float64]
+
+__all__ = ["BandsEntry", "print_bands", "solve_bands_of_files"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,28 +66,9 @@ class BandsEntry:
         }
 
 
-def parse_matrix(given: str) -> list[list[float]]:
-    """``"0.21,0.095;0.069,0.172"`` as rows of numbers.
-
-    Raises:
-        InputError: it is no square matrix.
-    """
-    try:
-        rows = [[float(part) for part in row.split(",")] for row in given.split(";")]
-    except ValueError:
-        rows = []
-    if not rows or any(len(row) != len(rows) for row in rows):
-        raise InputError(
-            f"cannot read the matrix {given!r}",
-            where="--mu-matrix",
-            hint="give rows of mu*_ij as 0.21,0.095;0.069,0.172; row i is what band i feels from each band",
-        )
-    return rows
-
-
 def solve_bands_of_files(
     paths: Sequence[Path],
-    matrix: list[list[float]],
+    matrix: FloatArray,
     names: Sequence[str],
     *,
     unit: str | None,

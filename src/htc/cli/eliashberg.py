@@ -185,13 +185,14 @@ def _bands(
     one_band_only: bool,
     tc_only: bool,
 ) -> None:
-    from htc.cli.bands import parse_matrix, print_bands, solve_bands_of_files
+    from htc.cli.bands import print_bands, solve_bands_of_files
+    from htc.theory.eliashberg.multiband_file import parse_mu_matrix
 
     if one_band_only:
         raise InputError("--real-axis, --plot, --dos and --negative are for one band", where="--mu-matrix")
     entries = solve_bands_of_files(
         paths,
-        parse_matrix(mu_matrix),
+        parse_mu_matrix(mu_matrix),
         names,
         unit=unit,
         cutoff=cutoff,
