@@ -212,21 +212,23 @@ def resolve(
     """
     row = get_convention(convention)
     check_arguments(mu_star, edge)
-    _check_spectrum(spectrum)
-    phonon = _energy(row.phonon_cutoff, spectrum)
-    coulomb = phonon if row.coulomb_cutoff == row.phonon_cutoff else _energy(row.coulomb_cutoff, spectrum)
+    highest = highest_phonon(spectrum)
+    _check_spectrum(spectrum, highest)
+    phonon = _energy(row.phonon_cutoff, spectrum, highest)
+    same = row.coulomb_cutoff == row.phonon_cutoff
+    coulomb = phonon if same else _energy(row.coulomb_cutoff, spectrum, highest)
     if cutoff_mev is not None:
-        if not (is_number(cutoff_mev) and cutoff_mev > highest_phonon(spectrum)):
+        if not (is_number(cutoff_mev) and cutoff_mev > highest):
             raise InputError(
                 f"a cutoff of {cutoff_mev!r} meV must be finite and above the highest phonon frequency, "
-                f"{highest_phonon(spectrum):g} meV",
+                f"{highest:g} meV",
                 where="cutoff_mev",
             )
         # The ratio first: rounding must not lift the one above the other where they are equal.
         phonon, coulomb = float(cutoff_mev), float(cutoff_mev) * (coulomb / phonon)
     if coulomb > phonon:
         raise InputError("the Coulomb cutoff must not exceed the phonon cutoff", where="convention")
-    at = None if row.mu_star_at is None else _energy((1.0, row.mu_star_at), spectrum)
+    at = None if row.mu_star_at is None else _energy((1.0, row.mu_star_at), spectrum, highest)
     cutoffs = Cutoffs(phonon, coulomb, float(mu_star), at, row.rescaled_to_last, row.infinite_z, edge)
     if not np.isfinite(cutoffs.mu_star_at_cutoff):
         # Rounded down: a hint that is refused in its turn helps nobody.
@@ -245,7 +247,7 @@ def is_number(value: object) -> bool:
     return isinstance(value, Real) and isfinite(value)
 
 
-def _check_spectrum(spectrum: Spectrum) -> None:
+def _check_spectrum(spectrum: Spectrum, highest: float) -> None:
     if spectrum.lambda_ep > LARGEST_LAMBDA:
         raise SpectrumError(
             f"lambda is {spectrum.lambda_ep:.3g}: nothing follows from a coupling above {LARGEST_LAMBDA:g}",
@@ -253,7 +255,6 @@ def _check_spectrum(spectrum: Spectrum) -> None:
             hint="look for weight at zero frequency, or a wrong unit of alpha2F",
         )
     low, high = ENERGIES_MEV
-    highest = highest_phonon(spectrum)
     if not low <= highest <= high:
         raise SpectrumError(
             f"the highest phonon lies at {highest:.3g} meV, not between {low:g} and {high:g} meV",
@@ -262,12 +263,12 @@ def _check_spectrum(spectrum: Spectrum) -> None:
         )
 
 
-def _energy(rule: tuple[float, Scale], spectrum: Spectrum) -> float:
+def _energy(rule: tuple[float, Scale], spectrum: Spectrum, highest: float) -> float:
     factor, scale = rule
     if scale == "mev":
         return factor
     if scale == "omega_max":
-        return factor * highest_phonon(spectrum)
+        return factor * highest
     omega_2 = spectrum.omega_2_mev
     if not np.isfinite(omega_2):
         raise SpectrumError(
