@@ -50,7 +50,7 @@ class Coupling:
         weight: their contributions to lambda, shape ``(k,)``; single ones may be negative.
     """
 
-    __slots__ = ("_inverse_square", "_table", "addresses", "omega_mev", "weight")
+    __slots__ = ("_inverse_square", "_table", "addresses", "lambda_ep", "omega_mev", "second_mev2", "weight")
 
     def __init__(self, omega_mev: FloatArray, weight: FloatArray) -> None:
         """Keep the oscillators."""
@@ -58,7 +58,12 @@ class Coupling:
         self.weight = np.ascontiguousarray(weight)
         self.addresses = (self.weight.size, self.omega_mev.ctypes.data, self.weight.ctypes.data)
         """Number and addresses of the oscillators, for the compiled kernel."""
-        self._inverse_square = omega_mev**-2.0
+        self.lambda_ep = float(self.weight.sum())
+        """lambda(0)."""
+        squares = self.omega_mev * self.omega_mev
+        self.second_mev2 = float(self.weight @ squares)
+        """lambda omega_2^2, meV^2."""
+        self._inverse_square = 1.0 / squares
         self._table: _Table | None = None
 
     @classmethod
@@ -72,11 +77,6 @@ class Coupling:
         omega = spectrum.omega_mev
         weight = 2.0 * trapezoid_weights(omega) * spectrum.alpha2f / omega
         return cls(*_project(omega, weight)) if compress else cls(omega, weight)
-
-    @property
-    def lambda_ep(self) -> float:
-        """lambda(0)."""
-        return float(self.weight.sum())
 
     def __call__(self, nu_mev: FloatArray) -> FloatArray:
         """lambda at imaginary frequencies ``nu_mev``, meV, any shape."""

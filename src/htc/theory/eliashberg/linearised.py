@@ -9,7 +9,7 @@ proven by a factorisation, not assumed.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import exp, isfinite
+from math import exp, isfinite, sqrt
 from typing import Final
 
 import numpy as np
@@ -157,8 +157,8 @@ class _Search:
         self.coupling = coupling
         self.cutoffs = cutoffs
         self.floor = floor_mev
-        second = float(coupling.weight @ coupling.omega_mev**2)
-        self.width = np.sqrt(max(second / coupling.lambda_ep, 0.0)) or float(coupling.omega_mev[-1])
+        width = sqrt(max(coupling.second_mev2 / coupling.lambda_ep, 0.0))
+        self.width = width or float(coupling.omega_mev[-1])
         self.steps = 0
         self.grid: MatsubaraGrid | None = None
         self.vector: FloatArray = np.empty(0)

@@ -173,9 +173,9 @@ def _warnings(cutoffs: Cutoffs, found: LinearSolution) -> tuple[Flag, ...]:
 def _guess(coupling: Coupling, cutoffs: Cutoffs) -> float:
     """k Tc by Allen and Dynes' formula with mu* rescaled to omega_2, meV; doi:10.1103/PhysRevB.12.905."""
     omega, weight = coupling.omega_mev, coupling.weight
-    lam = float(weight.sum())
+    lam = coupling.lambda_ep
     omega_log = exp(min(max(float(weight @ np.log(omega)) / lam, -600.0), 600.0))
-    second = float(weight @ (omega * omega)) / lam
+    second = coupling.second_mev2 / lam
     omega_2 = sqrt(second) if second > 0.0 else omega_log
     mu = cutoffs.mu_star_at_cutoff
     if mu > 0.0:
