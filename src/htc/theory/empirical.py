@@ -121,7 +121,8 @@ def _xie_factor(lam: FloatArray, mu: FloatArray, ratio: FloatArray) -> FloatArra
         f_omega = 1.92 * (lam + 1.0 / ratio - np.cbrt(mu)) / (np.sqrt(lam) * np.exp(1.0 / ratio)) - 0.08
         # exp(-lambda/mu*) -> 0 as mu* -> 0, where the quotient itself is not defined.
         damping = np.where(mu > 0.0, np.exp(-lam / np.where(mu > 0.0, mu, 1.0)), 0.0)
-        f_mu = 6.86 * damping / (1.0 / lam - mu - 1.0 / ratio) + 1.0
+        pole = 6.86 * damping / (1.0 / lam - mu - 1.0 / ratio)
+        f_mu = np.where(damping > 0.0, pole, 0.0) + 1.0
         usable = np.isfinite(f_omega) & np.isfinite(f_mu) & (f_omega > 0.0) & (f_mu > 0.0)
         return np.where(usable, f_omega * f_mu, np.nan)
 
