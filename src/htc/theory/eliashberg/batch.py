@@ -19,7 +19,7 @@ from htc.theory.eliashberg.transition import Transition, transition
 __all__ = ["transitions"]
 
 CHUNK: Final[int] = 100
-"""Spectra sent to a process at a time: some 50 ms of work."""
+"""Spectra sent to a process at a time: some tens of milliseconds of work."""
 
 WORTH_A_PROCESS: Final[int] = 500
 """Below this number a process started costs more than it saves."""
@@ -60,7 +60,6 @@ def transitions(
         )
     values = np.broadcast_to(each, (len(spectra),)).tolist()
     if workers is None:
-        # Two thirds of the cores' use is lost when each process starts threads of its own, too.
         workers = min(_cores(), max(1, len(spectra) // WORTH_A_PROCESS))
     if workers < 1:
         raise InputError(f"workers must be at least 1, not {workers}", where="workers")
