@@ -36,6 +36,7 @@ REVISIONS: Final = (
     "002_bete_runs",
     "003_htc_predictions",
     "004_checks_runs_provenance",
+    "005_structures_findings",
 )
 """The chain, oldest first. Kept here as well as in the files so that opening a database needs no Alembic."""
 
@@ -48,7 +49,7 @@ _ALEMBIC = threading.Lock()
 """Alembic keeps its context in module globals: one migration at a time in a process."""
 
 _OUR_TABLES: Final = frozenset(
-    {"test_telemetry", "bete_runs", "htc_predictions", "runs", "ranking_refreshes"}
+    {"test_telemetry", "bete_runs", "htc_predictions", "runs", "ranking_refreshes", "findings"}
 )
 
 

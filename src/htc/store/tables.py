@@ -7,6 +7,7 @@ from sqlalchemy.dialects import postgresql as pg
 
 __all__ = [
     "bete_runs",
+    "findings",
     "htc_predictions",
     "metadata",
     "ranking_refreshes",
@@ -151,6 +152,30 @@ ranking_refreshes = sa.Table(
     sa.Index("ix_ranking_refreshes_view", "view_name", sa.text("started_at DESC")),
 )
 """Each refresh of a materialized view: it holds every row whose ``created_at`` is before ``covers_until``."""
+
+findings = sa.Table(
+    "findings",
+    metadata,
+    sa.Column("id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    sa.Column("entry_id", pg.UUID(as_uuid=False), nullable=False),
+    sa.Column("report_id", pg.UUID(as_uuid=False), nullable=False),
+    sa.Column("position", sa.Integer, nullable=False),
+    sa.Column("command", sa.String, nullable=False),
+    sa.Column("check_id", sa.String, nullable=False),
+    sa.Column("hypothesis", sa.String, nullable=False),
+    sa.Column("test", sa.String, nullable=False),
+    sa.Column("result", sa.String, nullable=False),
+    sa.Column("verdict", sa.String, nullable=False),
+    sa.Column("action", sa.String, nullable=False),
+    sa.Column("details", pg.JSONB, nullable=False, server_default=_EMPTY_ARRAY),
+    sa.Column("program_version", sa.String, nullable=False),
+    sa.Column("recorded_by", sa.String, nullable=False),
+    sa.Column("recorded_at", _TIME, nullable=False, server_default=sa.func.now()),
+    sa.UniqueConstraint("entry_id", name="uq_findings_entry_id"),
+    sa.Index("ix_findings_recorded_at", sa.text("recorded_at DESC"), "id"),
+    sa.Index("ix_findings_report_id", "report_id", "position"),
+)
+"""The numbered log of what was examined and done: hypothesis, test, result, verdict, action."""
 
 top_superconductors = sa.table(
     "top_superconductors",

@@ -1,4 +1,4 @@
-"""``htc db``: the database."""
+"""``htc db start|stop|status|psql``: the server."""
 
 from __future__ import annotations
 
@@ -13,17 +13,16 @@ if TYPE_CHECKING:
     from htc.store.embedded import EmbeddedServer
     from htc.store.status import DatabaseStatus
 
-__all__ = ["app"]
-
-app = typer.Typer(
-    help="Start, inspect and upgrade the database.\n\n"
-    "Without HTC_DATABASE_URL this is an embedded PostgreSQL under HTC_HOME: the first command that needs it "
-    "starts it, the last one stops it.",
-    no_args_is_help=True,
-)
+__all__ = ["register"]
 
 
-@app.command()
+def register(app: typer.Typer) -> None:
+    """Add the commands to ``htc db``."""
+    for command in (start, stop, status):
+        app.command()(command)
+    app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(psql)
+
+
 def start() -> None:
     """Start the embedded database and let it stay until `htc db stop`.
 
@@ -43,7 +42,6 @@ def start() -> None:
         )
 
 
-@app.command()
 def stop(
     force: Annotated[bool, typer.Option("--force", help="Also when other processes are using it.")] = False,
 ) -> None:
@@ -55,7 +53,6 @@ def stop(
     out.print("stopped" if was_running else "it was not running")
 
 
-@app.command()
 def status(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -73,32 +70,6 @@ def status(
         _print_status(found)
 
 
-@app.command()
-def upgrade(
-    sql: Annotated[bool, typer.Option("--sql", help="Print the statements instead of running them.")] = False,
-) -> None:
-    """Bring the schema to this program's revision: all of it in one transaction, or nothing.
-
-    Example: `htc db upgrade --sql > upgrade.sql`
-    """
-    from htc.settings import get_settings
-    from htc.store import schema
-    from htc.store.database import Database
-
-    with Database.open(get_settings(), ensure_schema=False) as database:
-        if sql:
-            with database.connect() as connection:
-                before = schema.standing(connection)
-            typer.echo(schema.upgrade_sql(before.revision))
-            return
-        before = schema.upgrade(database)
-        if before.is_current:
-            out.print(f"already at {schema.HEAD}")
-        else:
-            out.print(f"{before.revision or 'empty'} -> {schema.HEAD}")
-
-
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def psql(
     arguments: Annotated[list[str] | None, typer.Argument(help="Arguments for psql, after `--`.")] = None,
 ) -> None:
