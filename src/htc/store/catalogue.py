@@ -416,7 +416,7 @@ _OURS: Final = """
     pg_table_is_visible(c.oid) AND NOT c.relispartition AND c.relname <> 'alembic_version'
     AND c.relnamespace = ANY (SELECT oid FROM pg_namespace
                               WHERE nspname !~ '^pg_' AND nspname <> 'information_schema') AND
-""" + _NOT_OF_AN_EXTENSION.format(catalog="pg_class", oid="c.oid")
+""" + _NOT_OF_AN_EXTENSION.format(catalog="pg_class", oid="c.oid")  # noqa: S608 - names of this file only
 
 # Names in this file only are put into the statements.
 _RELATIONS: Final = f"""

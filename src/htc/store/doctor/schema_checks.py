@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from htc.store.doctor.finding import Finding
+from htc.store.doctor.migration_files import check_migration_files
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MIGRATION_FILE_CHECKS", "SCHEMA_CHECKS"]
 
-MIGRATION_FILE_CHECKS: Final[tuple[Callable[[], list[Finding]], ...]] = ()
+MIGRATION_FILE_CHECKS: Final[tuple[Callable[[], list[Finding]], ...]] = (check_migration_files,)
 """Tests of the migration files; they need no database."""
 
 SCHEMA_CHECKS: Final[tuple[Callable[[Connection, Database], list[Finding]], ...]] = ()

@@ -1,0 +1,205 @@
+"""Whether ``alembic_version`` tells the truth about the tables that are really there."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from sqlalchemy import text
+
+from htc.store.catalogue import Catalogue, closest, differences, expected, introduced_in, read
+from htc.store.doctor.check import Check
+from htc.store.doctor.examination import examination
+from htc.store.doctor.finding import Finding
+from htc.store.schema import HEAD, REVISIONS
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from htc.store.database import Database
+
+__all__ = ["check_orphans", "check_stamp", "stamps"]
+
+COUNTED_ROWS: Final = 1_000
+"""Rows of an orphaned table are counted up to here: what matters is whether there are any."""
+
+ADOPT: Final = "`htc db adopt` sets the stamp to what is really there; it keeps every row and asks first"
+LOOK_FIRST: Final = "`htc db adopt` says what it would do and asks first; without it, restore a backup"
+
+
+@dataclass(frozen=True, slots=True)
+class _Sight:
+    """What the stamp says beside what there is."""
+
+    stamps: tuple[str, ...] | None
+    """None: there is no table alembic_version."""
+    tables: frozenset[str]
+    """Those of the tables and views found that any revision makes."""
+    fits: str | None
+    """The latest revision whose tables and columns are all there."""
+
+    @property
+    def really(self) -> str:
+        if self.fits is not None:
+            return f"the tables are those of {self.fits}"
+        return f"the tables ({', '.join(sorted(self.tables))}) are those of no revision"
+
+
+def stamps(connection: Connection) -> tuple[str, ...] | None:
+    """The revision ids in alembic_version; None: there is no such table."""
+    if connection.execute(text("SELECT to_regclass('alembic_version')")).scalar_one() is None:
+        return None
+    return tuple(connection.execute(text("SELECT version_num FROM alembic_version ORDER BY 1")).scalars())
+
+
+@examination(
+    "schema.stamp",
+    "alembic_version disagrees with the tables",
+    "the stamp read, the tables and columns compared with those of every revision",
+)
+def check_stamp(check: Check, connection: Connection, database: Database) -> list[Finding]:
+    """The stamp against the tables: missing, several, unknown, behind, ahead."""
+    catalogue = read(connection)
+    ours = frozenset(name for name in catalogue.relations if introduced_in(name))
+    sight = _Sight(stamps(connection), ours, closest(catalogue))
+    if not sight.stamps:
+        return [_without_stamp(check, sight)]
+    if len(sight.stamps) > 1:
+        return [
+            check.failure(
+                f"alembic_version holds {len(sight.stamps)} rows: {', '.join(sight.stamps)}; {sight.really}",
+                ADOPT if sight.fits else LOOK_FIRST,
+                stamps=list(sight.stamps),
+                fits=sight.fits,
+            )
+        ]
+    (stamp,) = sight.stamps
+    if stamp not in REVISIONS:
+        return [_unknown(check, stamp, sight)]
+    return [_known(check, stamp, sight, catalogue, database)]
+
+
+def _without_stamp(check: Check, sight: _Sight) -> Finding:
+    what = "there is no table alembic_version" if sight.stamps is None else "alembic_version is empty"
+    if not sight.tables:
+        return check.note(
+            f"{what} and no table of HTC: the database is empty",
+            "none needed: the first command that stores something makes the tables, as `htc db upgrade` does",
+        )
+    return check.failure(
+        f"{what}, but {sight.really}",
+        ADOPT if sight.fits else LOOK_FIRST,
+        stamps=[],
+        fits=sight.fits,
+        tables=sorted(sight.tables),
+    )
+
+
+def _unknown(check: Check, stamp: str, sight: _Sight) -> Finding:
+    facts = {"stamps": [stamp], "fits": sight.fits, "tables": sorted(sight.tables)}
+    alike = [r for r in REVISIONS if r[:3] == stamp[:3]]
+    close = difflib.get_close_matches(stamp, alike or REVISIONS, n=1, cutoff=0.5)
+    if stamp[:3].isdigit() and int(stamp[:3]) > int(HEAD[:3]):
+        return check.failure(
+            f"the stamp is {stamp!r}; this program knows revisions up to {HEAD}: a newer htc made it",
+            "update htc; downgrade with the newer htc if it must be this one",
+            **facts,
+        )
+    name = f", perhaps an earlier name of {close[0]}" if close else ""
+    really = sight.really if sight.tables else "there is no table of HTC"
+    return check.failure(
+        f"the stamp is {stamp!r}, which is no revision{name}; {really}",
+        ADOPT if sight.fits else LOOK_FIRST,
+        **facts,
+    )
+
+
+def _known(check: Check, stamp: str, sight: _Sight, catalogue: Catalogue, database: Database) -> Finding:
+    facts = {"stamps": [stamp], "fits": sight.fits, "tables": sorted(sight.tables)}
+    missing = [d for d in differences(expected(stamp), catalogue) if d.essential]
+    at = REVISIONS.index(stamp)
+    if not sight.tables:
+        return check.failure(
+            f"the stamp is {stamp}, but there is no table of HTC",
+            "restore a backup if there were rows; if there were none, `htc db adopt` begins anew",
+            **facts,
+        )
+    if missing:
+        earlier = sight.fits is not None and REVISIONS.index(sight.fits) < at
+        ahead = f"; {sight.really}: the stamp is ahead of them" if earlier else ""
+        return check.failure(
+            f"the stamp is {stamp}, but {_listed(d.in_words() for d in missing)}{ahead}",
+            ADOPT if earlier else LOOK_FIRST,
+            missing=[d.as_dict() for d in missing],
+            **facts,
+        )
+    if sight.fits is not None and REVISIONS.index(sight.fits) > at:
+        return check.failure(
+            f"the stamp is {stamp}, but {sight.really}: the stamp is behind them, and `htc db upgrade`"
+            " would stumble over tables that exist",
+            ADOPT,
+            **facts,
+        )
+    if stamp == HEAD:
+        return check.ok(f"the stamp is {stamp}, this program's revision, and its tables are there", **facts)
+    outstanding = REVISIONS[at + 1 :]
+    opened = " (the next command that opens it does so)" if database.embedded else ""
+    return check.warning(
+        f"the stamp is {stamp}, its tables are there; outstanding: {', '.join(outstanding)}",
+        f"`htc db upgrade`{opened}: all in one transaction, no row is lost; `htc db upgrade --sql` shows it",
+        outstanding=list(outstanding),
+        **facts,
+    )
+
+
+@examination(
+    "schema.orphans",
+    "a migration that failed left tables behind",
+    "tables looked for that only revisions after the stamp make, and their rows counted",
+)
+def check_orphans(check: Check, connection: Connection, database: Database) -> list[Finding]:
+    """Tables and views that the stamped revision does not have yet."""
+    stamped = stamps(connection)
+    if stamped is None or len(stamped) != 1 or stamped[0] not in REVISIONS:
+        return [check.skipped("there is no one known stamp to compare with")]
+    (stamp,) = stamped
+    catalogue = read(connection)
+    later = sorted(
+        (since, name)
+        for name in catalogue.relations - expected(stamp).relations
+        if (since := introduced_in(name)) is not None and REVISIONS.index(since) > REVISIONS.index(stamp)
+    )
+    findings = []
+    for since, name in later:
+        kind = "table" if name in catalogue.tables else "view"
+        rows = _rows(connection, name) if kind == "table" else None
+        content = "" if rows is None else ", empty" if rows == 0 else f", with {_rows_in_words(rows)}"
+        findings.append(
+            check.failure(
+                f"the stamp is {stamp}, but there is the {kind} {name} of {since}{content}",
+                f"do not drop it{': it holds rows' if rows else ''}; `htc db adopt` takes it over and asks first",
+                **{"stamp": stamp, "relation": name, "revision": since, "rows_at_least": rows},
+            )
+        )
+    return findings or [check.ok(f"no table of a revision after {stamp}")]
+
+
+def _rows(connection: Connection, table: str) -> int:
+    quoted = connection.dialect.identifier_preparer.quote(table)
+    return connection.execute(
+        text(f"SELECT count(*) FROM (SELECT FROM {quoted} LIMIT {COUNTED_ROWS}) AS some")  # noqa: S608 - one of ours
+    ).scalar_one()
+
+
+def _rows_in_words(rows: int) -> str:
+    if rows >= COUNTED_ROWS:
+        return f"at least {rows} rows"
+    return "1 row" if rows == 1 else f"{rows} rows"
+
+
+def _listed(parts: Iterable[str], limit: int = 5) -> str:
+    some: Sequence[str] = list(parts)
+    more = f" and {len(some) - limit} more" if len(some) > limit else ""
+    return ", ".join(some[:limit]) + more
