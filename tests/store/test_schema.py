@@ -18,8 +18,9 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 
 from htc.errors import SchemaError, StoreError
-from htc.store import schema, tables
+from htc.store import migrating, schema, tables
 from htc.store.database import Database
+from htc.store.migrating.chain import config
 from htc.store.schema import HEAD, REVISIONS, standing
 
 if TYPE_CHECKING:
@@ -57,9 +58,7 @@ COLUMNS_003 = {
 
 def to(database: Database, revision: str) -> None:
     """Bring an empty database to a revision."""
-    from alembic import command
-
-    schema._run(database, lambda config: command.upgrade(config, revision))
+    migrating.upgrade(database, target=revision)
 
 
 def rows(connection: Connection, query: str) -> Sequence[dict[str, Any]]:
@@ -138,7 +137,7 @@ def fill_003(database: Database) -> dict[str, Any]:
 
 
 def test_the_chain_is_linear_and_named_as_its_files() -> None:
-    scripts = ScriptDirectory.from_config(schema._config())
+    scripts = ScriptDirectory.from_config(config())
     found = [script.revision for script in scripts.walk_revisions()][::-1]
     assert tuple(found) == REVISIONS
     assert scripts.get_heads() == [HEAD]
@@ -338,7 +337,7 @@ def test_a_failing_migration_changes_nothing(empty_database: Database) -> None:
     to(empty_database, "003_htc_predictions")
     with empty_database.begin() as connection:
         connection.execute(text("CREATE TABLE runs (id INTEGER)"))  # in the way of 004
-    with pytest.raises(StoreError, match="already exists"):
+    with pytest.raises(SchemaError, match="makes runs, but something of this name is already there"):
         schema.upgrade(empty_database)
     with empty_database.connect() as connection:
         assert standing(connection).revision == "003_htc_predictions"

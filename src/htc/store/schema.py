@@ -1,23 +1,22 @@
-"""The revision a database stands at, and the ways to move it."""
+"""The revision a database stands at, and whether this program may use it as it is.
+
+Moving a database is the work of :mod:`htc.store.migrating`; putting one right that no version left in order
+that of :mod:`htc.store.adoption`.
+"""
 
 from __future__ import annotations
 
-import io
-import threading
-from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, text
 
 from htc.errors import SchemaError
-from htc.store.faults import store_errors
+from htc.store.tables import metadata
 
 if TYPE_CHECKING:
-    from alembic.config import Config
-
     from htc.store.database import Database
+    from htc.store.migrating import Migration
 
 __all__ = [
     "HEAD",
@@ -26,6 +25,8 @@ __all__ = [
     "Standing",
     "downgrade",
     "ensure",
+    "is_of_the_early_chain",
+    "refuse_strange",
     "standing",
     "upgrade",
     "upgrade_sql",
@@ -45,12 +46,10 @@ HEAD: Final = REVISIONS[-1]
 MIGRATION_LOCK: Final = 0x4854_4301
 """Key of the advisory lock that lets one migrator work at a time ('HTC' and a number)."""
 
-_ALEMBIC = threading.Lock()
-"""Alembic keeps its context in module globals: one migration at a time in a process."""
+_OUR_TABLES: Final = frozenset(metadata.tables)
 
-_OUR_TABLES: Final = frozenset(
-    {"test_telemetry", "bete_runs", "htc_predictions", "runs", "ranking_refreshes", "findings"}
-)
+_SINCE: Final = {"test_telemetry": REVISIONS[0], "bete_runs": REVISIONS[1], "htc_predictions": REVISIONS[2]}
+"""The tables of the first deployments. Later revisions were never applied by halves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +75,28 @@ class Standing:
     def is_current(self) -> bool:
         """At this program's revision."""
         return self.revision == HEAD
+
+    @property
+    def orphans(self) -> tuple[str, ...]:
+        """Tables of the first deployments that the stamp does not know yet: left by a failed migration."""
+        if self.revision not in REVISIONS:
+            return ()
+        at = REVISIONS.index(self.revision)
+        return tuple(
+            name for name, since in _SINCE.items() if name in self.tables and REVISIONS.index(since) > at
+        )
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Tables that the stamp promises and that are not there."""
+        if self.revision not in REVISIONS:
+            return ()
+        if self.is_current:
+            return tuple(sorted(_OUR_TABLES - self.tables))
+        at = REVISIONS.index(self.revision)
+        return tuple(
+            name for name, since in _SINCE.items() if name not in self.tables and REVISIONS.index(since) <= at
+        )
 
 
 def standing(connection: Connection) -> Standing:
@@ -106,9 +127,9 @@ def ensure(database: Database) -> None:
     """
     with database.connect() as connection:
         now = standing(connection)
+    refuse_strange(now, database.where)
     if now.is_current:
         return
-    _refuse_strange(now, database.where)
     if database.embedded is None and not now.is_empty:
         raise SchemaError(
             f"the database stands at revision {now.revision}, this program needs {HEAD}",
@@ -118,110 +139,78 @@ def ensure(database: Database) -> None:
     upgrade(database)
 
 
-def upgrade(database: Database) -> Standing:
-    """Run all outstanding revisions in one transaction: all of them, or none.
-
-    Returns:
-        Where the database stood before.
+def refuse_strange(now: Standing, where: str) -> None:
+    """Nothing, where the stamp and the tables tell one story.
 
     Raises:
-        SchemaError: ahead, unknown, or the outcome is not what the revision promises.
-        StoreError: the database refused; it then stands where it stood.
+        SchemaError: they do not; the hint names the command that puts it right.
     """
-    from alembic import command
-
-    with database.connect() as connection:
-        before = standing(connection)
-    _refuse_strange(before, database.where)
-    _run(database, lambda config: command.upgrade(config, "head"))
-    return before
-
-
-def downgrade(database: Database, revision: str) -> None:
-    """Go back to an earlier revision. Columns that it does not have are dropped with their content.
-
-    Raises:
-        SchemaError: no such revision.
-        StoreError: the database refused; it then stands where it stood.
-    """
-    from alembic import command
-
-    if revision not in REVISIONS:
-        raise SchemaError(f"there is no revision {revision!r}", hint="known: " + ", ".join(REVISIONS))
-    _run(database, lambda config: command.downgrade(config, revision))
-
-
-def upgrade_sql(start: str | None = None) -> str:
-    """The statements of an upgrade from ``start`` (None: an empty database) to :data:`HEAD`, for review."""
-    from alembic import command
-
-    config = _config()
-    config.output_buffer = buffer = io.StringIO()
-    with _ALEMBIC:
-        command.upgrade(config, f"{start}:head" if start else "head", sql=True)
-    return buffer.getvalue()
-
-
-def _run(database: Database, action: Callable[[Config], None]) -> None:
-    from alembic.util import CommandError
-
-    config = _config()
-    with _ALEMBIC, store_errors(database.where), database.engine.begin() as connection:
-        config.attributes["connection"] = connection
-        try:
-            action(config)
-        except CommandError as error:
-            raise SchemaError(str(error), where=database.where) from error
-        _verify(connection, database.where)
-
-
-def _verify(connection: Connection, where: str) -> None:
-    """Before the commit: what the stamp promises is there."""
-    from htc.store.tables import metadata
-
-    now = standing(connection)
-    if now.revision not in REVISIONS:
-        raise SchemaError(f"the migration left the stamp {now.revisions}; nothing was changed", where=where)
-    if now.is_current:
-        missing = sorted(set(metadata.tables) - now.tables)
-        inspector = inspect(connection)
-        for name in sorted(now.tables):
-            have = {column["name"] for column in inspector.get_columns(name)}
-            missing += [
-                f"{name}.{column.name}" for column in metadata.tables[name].columns if column.name not in have
-            ]
-        if missing:
-            raise SchemaError(
-                f"the database lacks {', '.join(missing)} although the migration ran; nothing was changed",
-                where=where,
-            )
-
-
-def _refuse_strange(now: Standing, where: str) -> None:
     if len(now.revisions) > 1:
         raise SchemaError(
             f"the database carries several revision stamps: {', '.join(now.revisions)}",
             where=where,
-            hint="alembic_version must hold one row; look which tables are really there",
+            hint="`htc db adopt` finds out from the tables which is right, and asks before it changes any",
         )
     if now.revision is None and now.tables:
         raise SchemaError(
             f"the database has tables of HTC ({', '.join(sorted(now.tables))}) but no revision stamp",
             where=where,
-            hint="they may be left from a migration that failed; nothing was changed",
+            hint="a migration failed, or a restore left the stamp out: `htc db adopt` finds out, keeps all rows"
+            " and asks before it changes any",
         )
     if now.revision is not None and now.revision not in REVISIONS:
+        early = is_of_the_early_chain(now.revision)
         raise SchemaError(
             f"the database stands at revision {now.revision!r}, which this program does not know",
             where=where,
-            hint="a newer htc may have made it: update htc; nothing was changed",
+            hint="an earlier deployment used this name: `htc db adopt` takes it over without losing a row"
+            if early
+            else "a newer htc may have made it: update htc; nothing was changed",
+        )
+    if now.orphans:
+        raise SchemaError(
+            f"the database is stamped {now.revision} but already has {' and '.join(now.orphans)},"
+            " left by a migration that failed",
+            where=where,
+            hint="`htc db adopt` takes them over with their rows, and asks before it changes anything",
+        )
+    if now.missing:
+        raise SchemaError(
+            f"the database is stamped {now.revision} but lacks {', '.join(now.missing)}",
+            where=where,
+            hint="somebody dropped them, or a restore stopped half-way: `htc db doctor` says what else is"
+            + (
+                " missing; restore a backup"
+                if now.is_current
+                else " missing, `htc db adopt` makes them anew, empty"
+            ),
         )
 
 
-def _config() -> Config:
-    from alembic.config import Config
+def is_of_the_early_chain(stamp: str) -> bool:
+    """Whether an unknown stamp may be an earlier name of one of the first three revisions.
 
-    config = Config()
-    # Alembic interpolates % in values.
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
-    return config
+    ``001_add_test_telemetry`` was the first one's; file names were taken for revision ids at times.
+    """
+    return stamp not in REVISIONS and stamp[:3] in {revision[:3] for revision in REVISIONS[:3]}
+
+
+def upgrade(database: Database, **options: Any) -> Migration:
+    """See :func:`htc.store.migrating.upgrade`."""
+    from htc.store import migrating
+
+    return migrating.upgrade(database, **options)
+
+
+def downgrade(database: Database, revision: str, **options: Any) -> Migration:
+    """See :func:`htc.store.migrating.downgrade`."""
+    from htc.store import migrating
+
+    return migrating.downgrade(database, revision, **options)
+
+
+def upgrade_sql(start: str | None = None, end: str = HEAD) -> str:
+    """See :func:`htc.store.migrating.upgrade_sql`."""
+    from htc.store import migrating
+
+    return migrating.upgrade_sql(start, end)
