@@ -33,6 +33,7 @@ __all__ = [
     "differences",
     "expected",
     "introduced_in",
+    "later_relations",
     "read",
 ]
 
@@ -236,6 +237,14 @@ def expected(revision: str) -> Catalogue:
 def introduced_in(relation: str) -> str | None:
     """The first revision that has a table or view of this name; None: no revision has."""
     return next((r for r in REVISIONS if relation in expected(r).relations), None)
+
+
+def later_relations(found: Catalogue, revision: str | None) -> dict[str, str]:
+    """Tables and views of revisions after ``revision`` (None: of any) that are there, and which made them."""
+    at = -1 if revision is None else REVISIONS.index(revision)
+    known = frozenset() if revision is None else expected(revision).relations
+    since = {name: introduced_in(name) for name in sorted(found.relations - known)}
+    return {name: r for name, r in since.items() if r is not None and REVISIONS.index(r) > at}
 
 
 def read(connection: Connection) -> Catalogue:

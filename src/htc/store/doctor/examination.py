@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import exc, text
+from sqlalchemy import CursorResult, exc, text
 
 from htc.errors import SchemaError
 from htc.store.doctor.check import Check
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from htc.store.database import Database
 
-__all__ = ["LOCK_TIMEOUT_MS", "STATEMENT_TIMEOUT_MS", "DatabaseCheck", "examination"]
+__all__ = ["LOCK_TIMEOUT_MS", "STATEMENT_TIMEOUT_MS", "DatabaseCheck", "Opened", "examination"]
 
 STATEMENT_TIMEOUT_MS: Final = 2_000
 LOCK_TIMEOUT_MS: Final = 500
@@ -27,9 +28,26 @@ LOCK_TIMEOUT_MS: Final = 500
 DatabaseCheck = Callable[["Connection", "Database"], list[Finding]]
 
 
-def examination(
-    check_id: str, hypothesis: str, test: str
-) -> Callable[[Callable[[Check, Connection, Database], list[Finding]]], DatabaseCheck]:
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The database under examination."""
+
+    connection: Connection
+    database: Database
+
+    def rows(self, statement: str, **values: object) -> CursorResult[Any]:
+        """Run a query."""
+        return self.connection.execute(text(statement), values)
+
+    def value(self, statement: str, **values: object) -> Any:
+        """The one value that a query gives."""
+        return self.rows(statement, **values).scalar_one()
+
+
+Look = Callable[[Check, Opened], list[Finding]]
+
+
+def examination(check_id: str, hypothesis: str, test: str) -> Callable[[Look], DatabaseCheck]:
     """Make a test of an open database from a function that looks.
 
     It runs in a read-only savepoint with short timeouts, so that neither what it does nor what it fails at
@@ -40,11 +58,11 @@ def examination(
     """
     check = Check(check_id, hypothesis, test)
 
-    def wrap(look: Callable[[Check, Connection, Database], list[Finding]]) -> DatabaseCheck:
+    def wrap(look: Look) -> DatabaseCheck:
         @functools.wraps(look)
         def examine(connection: Connection, database: Database) -> list[Finding]:
             try:
-                return _read_only(look, check, connection, database)
+                return _read_only(look, check, Opened(connection, database))
             except SchemaError as error:
                 return [check.skipped(str(error))]
             except exc.DBAPIError as error:
@@ -57,19 +75,15 @@ def examination(
     return wrap
 
 
-def _read_only(
-    look: Callable[[Check, Connection, Database], list[Finding]],
-    check: Check,
-    connection: Connection,
-    database: Database,
-) -> list[Finding]:
+def _read_only(look: Look, check: Check, opened: Opened) -> list[Finding]:
+    connection = opened.connection
     # The end of a savepoint takes these settings back; SET LOCAL alone would keep them for the transaction.
     with connection.begin_nested() as savepoint:
         try:
-            connection.execute(text("SET LOCAL transaction_read_only = on"))
-            connection.execute(text(f"SET LOCAL statement_timeout = {STATEMENT_TIMEOUT_MS}"))
-            connection.execute(text(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}"))
-            return look(check, connection, database)
+            opened.rows("SET LOCAL transaction_read_only = on")
+            opened.rows(f"SET LOCAL statement_timeout = {STATEMENT_TIMEOUT_MS}")
+            opened.rows(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
+            return look(check, opened)
         finally:
             if not connection.invalidated:
                 savepoint.rollback()

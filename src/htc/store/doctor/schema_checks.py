@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from htc.store.doctor.drift import DRIFT_CHECKS
+from htc.store.doctor.examination import DatabaseCheck
 from htc.store.doctor.finding import Finding
 from htc.store.doctor.migration_files import check_migration_files
-
-if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
-    from htc.store.database import Database
+from htc.store.doctor.stamp import check_orphans, check_stamp
 
 __all__ = ["MIGRATION_FILE_CHECKS", "SCHEMA_CHECKS"]
 
 MIGRATION_FILE_CHECKS: Final[tuple[Callable[[], list[Finding]], ...]] = (check_migration_files,)
 """Tests of the migration files; they need no database."""
 
-SCHEMA_CHECKS: Final[tuple[Callable[[Connection, Database], list[Finding]], ...]] = ()
+SCHEMA_CHECKS: Final[tuple[DatabaseCheck, ...]] = (check_stamp, check_orphans, *DRIFT_CHECKS)
 """Tests of an open database."""

@@ -5,20 +5,26 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import text
 
-from htc.store.catalogue import Catalogue, closest, differences, expected, introduced_in, read
+from htc.store.catalogue import (
+    Catalogue,
+    closest,
+    differences,
+    expected,
+    introduced_in,
+    later_relations,
+    read,
+)
 from htc.store.doctor.check import Check
-from htc.store.doctor.examination import examination
+from htc.store.doctor.examination import Opened, examination
 from htc.store.doctor.finding import Finding
 from htc.store.schema import HEAD, REVISIONS
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
-
-    from htc.store.database import Database
 
 __all__ = ["check_orphans", "check_stamp", "stamps"]
 
@@ -39,11 +45,14 @@ class _Sight:
     """Those of the tables and views found that any revision makes."""
     fits: str | None
     """The latest revision whose tables and columns are all there."""
+    besides: tuple[str, ...]
+    """Those of later revisions than ``fits``."""
 
     @property
     def really(self) -> str:
         if self.fits is not None:
-            return f"the tables are those of {self.fits}"
+            besides = f", and besides there is {', '.join(self.besides)}" if self.besides else ""
+            return f"the tables are those of {self.fits}{besides}"
         return f"the tables ({', '.join(sorted(self.tables))}) are those of no revision"
 
 
@@ -59,11 +68,12 @@ def stamps(connection: Connection) -> tuple[str, ...] | None:
     "alembic_version disagrees with the tables",
     "the stamp read, the tables and columns compared with those of every revision",
 )
-def check_stamp(check: Check, connection: Connection, database: Database) -> list[Finding]:
+def check_stamp(check: Check, opened: Opened) -> list[Finding]:
     """The stamp against the tables: missing, several, unknown, behind, ahead."""
-    catalogue = read(connection)
+    catalogue = read(opened.connection)
     ours = frozenset(name for name in catalogue.relations if introduced_in(name))
-    sight = _Sight(stamps(connection), ours, closest(catalogue))
+    fits = closest(catalogue)
+    sight = _Sight(stamps(opened.connection), ours, fits, tuple(later_relations(catalogue, fits)))
     if not sight.stamps:
         return [_without_stamp(check, sight)]
     if len(sight.stamps) > 1:
@@ -78,7 +88,7 @@ def check_stamp(check: Check, connection: Connection, database: Database) -> lis
     (stamp,) = sight.stamps
     if stamp not in REVISIONS:
         return [_unknown(check, stamp, sight)]
-    return [_known(check, stamp, sight, catalogue, database)]
+    return [_known(check, stamp, sight, catalogue, embedded=opened.database.embedded is not None)]
 
 
 def _without_stamp(check: Check, sight: _Sight) -> Finding:
@@ -98,7 +108,7 @@ def _without_stamp(check: Check, sight: _Sight) -> Finding:
 
 
 def _unknown(check: Check, stamp: str, sight: _Sight) -> Finding:
-    facts = {"stamps": [stamp], "fits": sight.fits, "tables": sorted(sight.tables)}
+    facts: dict[str, Any] = {"stamps": [stamp], "fits": sight.fits, "tables": sorted(sight.tables)}
     alike = [r for r in REVISIONS if r[:3] == stamp[:3]]
     close = difflib.get_close_matches(stamp, alike or REVISIONS, n=1, cutoff=0.5)
     if stamp[:3].isdigit() and int(stamp[:3]) > int(HEAD[:3]):
@@ -116,8 +126,8 @@ def _unknown(check: Check, stamp: str, sight: _Sight) -> Finding:
     )
 
 
-def _known(check: Check, stamp: str, sight: _Sight, catalogue: Catalogue, database: Database) -> Finding:
-    facts = {"stamps": [stamp], "fits": sight.fits, "tables": sorted(sight.tables)}
+def _known(check: Check, stamp: str, sight: _Sight, catalogue: Catalogue, *, embedded: bool) -> Finding:
+    facts: dict[str, Any] = {"stamps": [stamp], "fits": sight.fits, "tables": sorted(sight.tables)}
     missing = [d for d in differences(expected(stamp), catalogue) if d.essential]
     at = REVISIONS.index(stamp)
     if not sight.tables:
@@ -127,7 +137,7 @@ def _known(check: Check, stamp: str, sight: _Sight, catalogue: Catalogue, databa
             **facts,
         )
     if missing:
-        earlier = sight.fits is not None and REVISIONS.index(sight.fits) < at
+        earlier = sight.fits is not None and REVISIONS.index(sight.fits) < at and not sight.besides
         ahead = f"; {sight.really}: the stamp is ahead of them" if earlier else ""
         return check.failure(
             f"the stamp is {stamp}, but {_listed(d.in_words() for d in missing)}{ahead}",
@@ -145,7 +155,15 @@ def _known(check: Check, stamp: str, sight: _Sight, catalogue: Catalogue, databa
     if stamp == HEAD:
         return check.ok(f"the stamp is {stamp}, this program's revision, and its tables are there", **facts)
     outstanding = REVISIONS[at + 1 :]
-    opened = " (the next command that opens it does so)" if database.embedded else ""
+    if later_relations(catalogue, stamp):
+        return check.warning(
+            f"the stamp is {stamp}, its tables are there, and tables of later revisions as well;"
+            f" outstanding: {', '.join(outstanding)}",
+            "see the finding on tables left behind first: `htc db upgrade` would stumble over them",
+            outstanding=list(outstanding),
+            **facts,
+        )
+    opened = " (the next command that opens it does so)" if embedded else ""
     return check.warning(
         f"the stamp is {stamp}, its tables are there; outstanding: {', '.join(outstanding)}",
         f"`htc db upgrade`{opened}: all in one transaction, no row is lost; `htc db upgrade --sql` shows it",
@@ -159,38 +177,37 @@ def _known(check: Check, stamp: str, sight: _Sight, catalogue: Catalogue, databa
     "a migration that failed left tables behind",
     "tables looked for that only revisions after the stamp make, and their rows counted",
 )
-def check_orphans(check: Check, connection: Connection, database: Database) -> list[Finding]:
+def check_orphans(check: Check, opened: Opened) -> list[Finding]:
     """Tables and views that the stamped revision does not have yet."""
-    stamped = stamps(connection)
+    stamped = stamps(opened.connection)
     if stamped is None or len(stamped) != 1 or stamped[0] not in REVISIONS:
         return [check.skipped("there is no one known stamp to compare with")]
     (stamp,) = stamped
-    catalogue = read(connection)
-    later = sorted(
-        (since, name)
-        for name in catalogue.relations - expected(stamp).relations
-        if (since := introduced_in(name)) is not None and REVISIONS.index(since) > REVISIONS.index(stamp)
-    )
+    catalogue = read(opened.connection)
     findings = []
-    for since, name in later:
+    for name, since in later_relations(catalogue, stamp).items():
         kind = "table" if name in catalogue.tables else "view"
-        rows = _rows(connection, name) if kind == "table" else None
+        rows = _rows(opened, name) if kind == "table" else None
+        keep = "it holds rows: do not drop it; " if rows else ""
         content = "" if rows is None else ", empty" if rows == 0 else f", with {_rows_in_words(rows)}"
         findings.append(
             check.failure(
                 f"the stamp is {stamp}, but there is the {kind} {name} of {since}{content}",
-                f"do not drop it{': it holds rows' if rows else ''}; `htc db adopt` takes it over and asks first",
-                **{"stamp": stamp, "relation": name, "revision": since, "rows_at_least": rows},
+                f"{keep}`htc db adopt` takes it over and asks first",
+                stamp=stamp,
+                relation=name,
+                revision=since,
+                rows_at_least=rows,
             )
         )
     return findings or [check.ok(f"no table of a revision after {stamp}")]
 
 
-def _rows(connection: Connection, table: str) -> int:
-    quoted = connection.dialect.identifier_preparer.quote(table)
-    return connection.execute(
-        text(f"SELECT count(*) FROM (SELECT FROM {quoted} LIMIT {COUNTED_ROWS}) AS some")  # noqa: S608 - one of ours
-    ).scalar_one()
+def _rows(opened: Opened, table: str) -> int:
+    quoted = opened.connection.dialect.identifier_preparer.quote(table)
+    # The name is one of ours.
+    query = f"SELECT count(*) FROM (SELECT FROM {quoted} LIMIT {COUNTED_ROWS}) AS some"  # noqa: S608
+    return int(opened.value(query))
 
 
 def _rows_in_words(rows: int) -> str:
