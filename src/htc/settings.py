@@ -80,14 +80,25 @@ class Settings(BaseSettings):
         description="Base URL of an OPTIMADE provider. When set, formulas of unknown structure are looked up "
         "there.",
     )
+    sql_proxy_log: Path | None = Field(
+        default=None,
+        description="File with the output of a Cloud SQL proxy. `htc db doctor` reads it to tell an expired "
+        "user login from expired Application Default Credentials.",
+    )
 
-    @field_validator("home", "data", "model")
+    @field_validator("home", "data", "model", "sql_proxy_log")
     @classmethod
     def _expand(cls, value: Path | None) -> Path | None:
         return None if value is None else value.expanduser().absolute()
 
     @field_validator(
-        "database_url", "materials_project_api_key", "optimade_provider", "data", "model", mode="before"
+        "database_url",
+        "materials_project_api_key",
+        "optimade_provider",
+        "data",
+        "model",
+        "sql_proxy_log",
+        mode="before",
     )
     @classmethod
     def _empty_is_unset(cls, value: object) -> object:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import re
 import stat
+import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -16,7 +18,7 @@ from htc.store.doctor.check import Check
 from htc.store.doctor.finding import Finding, Fix
 from htc.store.doctor.target import Target
 
-__all__ = ["Login", "log_in"]
+__all__ = ["Login", "log_in", "not_tried"]
 
 CONNECT_TIMEOUT_S: Final = 5
 
@@ -211,8 +213,19 @@ class Login:
     findings: tuple[Finding, ...]
     """TLS, authentication, readiness."""
     succeeded: bool
-    dropped: bool
+    server_version: int = 0
+    """``server_version_num``, e.g. 180006; 0 where nobody answered."""
+    answer_ms: float | None = None
+    """How long SELECT 1 took; None when it failed."""
+    trouble: str = ""
+    """Why it failed."""
+    dropped: bool = False
     """The connection was taken and closed without an answer: what a SQL proxy does whose own login failed."""
+
+
+def not_tried(reason: str) -> list[Finding]:
+    """The findings where nothing can be logged in to."""
+    return [check.skipped(reason) for check in (_TLS, _LOGIN, _READY)]
 
 
 def log_in(target: Target) -> Login:
@@ -221,18 +234,27 @@ def log_in(target: Target) -> Login:
     wanted = str(given.get("connect_timeout", ""))
     limit = min(int(wanted), CONNECT_TIMEOUT_S) if wanted.isdigit() and int(wanted) > 0 else CONNECT_TIMEOUT_S
     given |= {"connect_timeout": limit, "application_name": "htc doctor"}
+    answer_ms, trouble = None, ""
     try:
-        with psycopg.connect(**given, autocommit=True) as connection:
-            agreed = connection.pgconn.ssl_in_use
-            user, database = connection.info.user, connection.info.dbname
+        connection = psycopg.connect(**given, autocommit=True)
     except psycopg.Error as error:
         return _turned_away(target, str(error))
-    tls = _judge_tls(target, agreed)
-    return Login(
-        (tls, _LOGIN.ok(f"{user} may use {database}", user=user, database=database), _READY.ok("it does")),
-        succeeded=True,
-        dropped=False,
+    with closing(connection):
+        agreed = connection.pgconn.ssl_in_use
+        user, database = connection.info.user, connection.info.dbname
+        version = connection.info.server_version
+        start = time.perf_counter()
+        try:
+            connection.execute("SELECT 1").fetchone()
+            answer_ms = 1000 * (time.perf_counter() - start)
+        except psycopg.Error as error:
+            trouble = _one_line(str(error))
+    findings = (
+        _judge_tls(target, agreed),
+        _LOGIN.ok(f"{user} may use {database}", user=user, database=database),
+        _READY.ok("it does take connections"),
     )
+    return Login(findings, True, version, answer_ms, trouble)
 
 
 def _turned_away(target: Target, message: str) -> Login:

@@ -15,7 +15,7 @@ from htc.store.doctor.check import Check
 from htc.store.doctor.finding import Finding
 from htc.store.doctor.target import Address, Target
 
-__all__ = ["check_names", "check_ports"]
+__all__ = ["check_names", "check_ports", "not_looked"]
 
 NAME_TIMEOUT_S: Final = 5.0
 PORT_TIMEOUT_S: Final = 3.0
@@ -27,6 +27,11 @@ _NAMES = Check(
 _PORT = Check(
     "network.port", "nothing listens at the database's address", "opened a connection and closed it again"
 )
+
+
+def not_looked(reason: str, *, name_known: bool = False) -> list[Finding]:
+    """The findings where there is no address to look at."""
+    return [check.skipped(reason) for check in ((_PORT,) if name_known else (_NAMES, _PORT))]
 
 
 def check_names(target: Target) -> Finding:
