@@ -32,7 +32,7 @@ def start() -> None:
     """
     from htc.store.database import Database
 
-    server = _embedded_server("started")
+    server = embedded_server("started")
     with Database.open() as database:
         server.keep()
         running = server.status()
@@ -49,7 +49,7 @@ def stop(
 
     Example: `htc db stop`
     """
-    was_running = _embedded_server("stopped").stop(force=force)
+    was_running = embedded_server("stopped").stop(force=force)
     out.print("stopped" if was_running else "it was not running")
 
 
@@ -83,7 +83,7 @@ def psql(
     raise typer.Exit(run_psql(get_settings(), arguments or []))
 
 
-def _embedded_server(verb: str) -> EmbeddedServer:
+def embedded_server(verb: str) -> EmbeddedServer:
     from htc.errors import SettingsError
     from htc.settings import get_settings
     from htc.store.embedded import EmbeddedServer

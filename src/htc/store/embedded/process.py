@@ -9,20 +9,32 @@ process id and a second container on the same folder alike.
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from htc.errors import DatabaseUnavailableError
+from htc.errors import DatabaseUnavailableError, SettingsError
 from htc.store.embedded.binaries import Binaries
 from htc.store.embedded.cluster import ROLE, quiet_environment
 from htc.store.embedded.diagnosis import from_output
 from htc.store.embedded.identity import Identity
 from htc.store.embedded.locks import is_free, open_lock, try_lock
 
-__all__ = ["PORT", "Postmaster", "answers", "is_alive", "read_from", "read_postmaster", "start", "stop"]
+__all__ = [
+    "PORT",
+    "Postmaster",
+    "answers",
+    "is_alive",
+    "read_from",
+    "read_postmaster",
+    "read_settings",
+    "start",
+    "stop",
+]
 
 PORT = 5432
 """Part of the socket's name only: the server does not listen on the network."""
@@ -34,9 +46,13 @@ START_TIMEOUT_S = 300.0
 STOP_TIMEOUT_S = 20.0
 """Then it is stopped without its last checkpoint, which the next start makes up for."""
 
+_FIXED = {"listen_addresses": "", "unix_socket_permissions": "0700"}
+"""What keeps the server private is nobody's choice."""
+
+_NOT_YOURS = {"unix_socket_directories", "unix_socket_group", "port", "hba_file", "ident_file"}
+_NOT_YOURS |= {"data_directory", "config_file", "ssl"}
+
 _SETTINGS = {
-    "listen_addresses": "",
-    "unix_socket_permissions": "0700",
     "timezone": "UTC",
     "log_timezone": "UTC",
     "logging_collector": "off",
@@ -45,6 +61,11 @@ _SETTINGS = {
     "shared_buffers": "128MB",
     "max_wal_size": "2GB",
 }
+
+
+_LINE = re.compile(
+    r"\s*(?P<name>[A-Za-z_][\w.]*)\s*(?:=|\s)\s*(?:'(?P<quoted>(?:[^']|'')*)'|(?P<bare>[^\s'#]+))\s*(?:#.*)?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +102,46 @@ def _quoted(path: Path) -> str:
     return "'" + str(path).replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
+def read_settings(file: Path) -> dict[str, str]:
+    """Server settings of the user's: ``name = value`` lines, as in postgresql.conf; none without a file.
+
+    Raises:
+        SettingsError: a line is not one of these, or sets what keeps the server private.
+    """
+    try:
+        lines = file.read_text("utf-8").splitlines()
+    except FileNotFoundError:
+        return {}
+    found: dict[str, str] = {}
+    for number, line in enumerate(lines, 1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        match = _LINE.fullmatch(line)
+        if match is None:
+            raise SettingsError(
+                "not a setting of PostgreSQL", where=f"{file}:{number}", hint="write: name = value"
+            )
+        name = match["name"].lower()
+        if name in _FIXED or name in _NOT_YOURS:
+            raise SettingsError(
+                f"{name} is set by htc, which keeps the server private", where=f"{file}:{number}"
+            )
+        found[name] = match["bare"] if match["quoted"] is None else match["quoted"].replace("''", "'")
+    return found
+
+
 def start(
-    data: Path, socket_dir: Path, server_lock: Path, log: Path, binaries: Binaries, identity: Identity
+    data: Path,
+    socket_dir: Path,
+    server_lock: Path,
+    log: Path,
+    binaries: Binaries,
+    identity: Identity,
+    own_settings: Mapping[str, str] | None = None,
 ) -> None:
     """Start a server and return when it answers.
 
-    The caller holds the lifecycle lock and knows that no server lives.
+    The caller holds the lifecycle lock and knows that no server lives. ``own_settings`` win over ours.
 
     Raises:
         StoreError: it did not come up; the message says why, from its log.
@@ -96,7 +151,8 @@ def start(
     for stale in (f".s.PGSQL.{PORT}", f".s.PGSQL.{PORT}.lock"):
         (socket_dir / stale).unlink(missing_ok=True)
     log_start = log.stat().st_size if log.exists() else 0
-    settings = {**_SETTINGS, "unix_socket_directories": str(socket_dir)}
+    private = {**_FIXED, "unix_socket_directories": str(socket_dir)}
+    settings = {**_SETTINGS, **(own_settings or {}), **private}
     command = [
         *identity.prefix,
         str(binaries / "postgres"),

@@ -7,6 +7,9 @@
         users.lock           held, shared, by every process that uses it
         server.lock          held by the server itself, see ``process``
         keep                 present while `htc db start` wants the server to stay
+        postgresql.htc.conf  the user's settings for the server, if there is such a file, see ``process``
+        upgrade/             a data directory of a newer version in the making, see ``swap``
+        data.pg<N>/          the one of an older version, kept after an upgrade
 
 The first user starts the server, the last one stops it: measured at 0.1-0.2 s for both together, that is
 cheap enough to leave nothing running behind a finished command. A user that is killed loses its locks
@@ -30,11 +33,11 @@ from pathlib import Path
 from typing import Literal
 
 from htc.errors import DatabaseUnavailableError, StorageError, StoreError
-from htc.store.embedded import process
-from htc.store.embedded.binaries import find_binaries
+from htc.store.embedded import process, swap
+from htc.store.embedded.binaries import Binaries, find_binaries
 from htc.store.embedded.cluster import ensure_cluster, write_access_rules
 from htc.store.embedded.diagnosis import from_os_error, known_trouble
-from htc.store.embedded.identity import current_identity
+from htc.store.embedded.identity import Identity, current_identity
 from htc.store.embedded.locks import exclusive, is_free, open_lock, try_lock
 
 __all__ = ["EmbeddedServer", "Lease", "ServerStatus"]
@@ -107,6 +110,7 @@ class EmbeddedServer:
         self._users = self.root / "users.lock"
         self._server_lock = self.root / "server.lock"
         self._keep = self.root / "keep"
+        self._settings = self.root / "postgresql.htc.conf"
 
     def acquire(self) -> Lease:
         """Start the server if it does not run, and hold it open.
@@ -162,6 +166,46 @@ class EmbeddedServer:
             self._keep.unlink(missing_ok=True)
             return self._stop_server()
 
+    @contextmanager
+    def sole_use(self) -> Iterator[None]:
+        """Keep everybody else away from the data directory; no server runs on it at the beginning.
+
+        Raises:
+            DatabaseUnavailableError: another process uses it.
+            StorageError: not writable.
+        """
+        with self._as_ours("having the database alone"):
+            self._make_root()
+        with exclusive(self._lifecycle, LIFECYCLE_TIMEOUT_S):
+            if not is_free(self._users):
+                raise DatabaseUnavailableError(
+                    "another process is using the database",
+                    where=str(self.data),
+                    hint="let it finish, or end it with `htc db stop --force`",
+                )
+            self._stop_server()
+            with self._as_ours("finishing an upgrade"):
+                swap.finish(self.root)
+            yield
+
+    @contextmanager
+    def run_with(self, binaries: Binaries) -> Iterator[Path]:
+        """Run the server with given programs, within :meth:`sole_use`; yields the folder of its socket.
+
+        Raises:
+            StoreError: it does not come up.
+        """
+        identity = current_identity()
+        with self._as_ours("starting the database"):
+            self._rotate_log()
+            write_access_rules(self.data, identity)
+            socket_dir = self._socket_dir()
+            self._start(socket_dir, binaries, identity)
+        try:
+            yield socket_dir
+        finally:
+            self._stop_server()
+
     def status(self) -> ServerStatus:
         """Look, without starting anything."""
         alive = process.is_alive(self._server_lock)
@@ -170,7 +214,7 @@ class EmbeddedServer:
         if alive:
             state = "running" if note and process.answers(note.socket_dir) else "not answering"
         else:
-            state = "stopped" if self.data.exists() else "absent"
+            state = "stopped" if self.data.exists() or swap.is_pending(self.root) else "absent"
         return ServerStatus(
             state=state,
             data_dir=self.data,
@@ -212,11 +256,16 @@ class EmbeddedServer:
             time.sleep(process.POLL_S)
         binaries, identity = find_binaries(), current_identity()
         self._rotate_log()
+        swap.finish(self.root)
         ensure_cluster(self.data, binaries, identity, self.log)
         write_access_rules(self.data, identity)
         socket_dir = self._socket_dir()
-        process.start(self.data, socket_dir, self._server_lock, self.log, binaries, identity)
+        self._start(socket_dir, binaries, identity)
         return socket_dir
+
+    def _start(self, socket_dir: Path, binaries: Binaries, identity: Identity) -> None:
+        own = process.read_settings(self._settings)
+        process.start(self.data, socket_dir, self._server_lock, self.log, binaries, identity, own)
 
     def _stop_server(self) -> bool:
         note = process.read_postmaster(self.data)
