@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from htc.cli import db, demo, eliashberg, model, predict, serve, settings, show, tc, top
+from htc.cli import db, demo, eliashberg, model, predict, serve, settings, show, tc, telemetry, top
 from htc.cli.console import err, out
 from htc.cli.exit_codes import ExitCode, exit_code
 from htc.errors import HTCError
@@ -34,6 +34,7 @@ top.register(app)
 show.register(app)
 app.add_typer(model.app, name="model")
 app.add_typer(db.app, name="db")
+app.add_typer(telemetry.app, name="telemetry")
 serve.register(app)
 demo.register(app)
 settings.register(app)
