@@ -194,7 +194,7 @@ def insert(connection, table, rows):
 predictions._insert = insert
 predictions.save(database, (
     Prediction(source=f"{i // 100}-{i}", composition="Nb", reduced_formula="Nb", family="elemental",
-               applicable=True, tc_predicted=9.0, structure={"sites": []}, input_hash=str(i))
+               applicable=True, tc_predicted=9.0, structure={"sites": [{"label": "Nb"}]}, input_hash=str(i))
     for i in range(300)))
 """
 

@@ -8,6 +8,7 @@
 """
 
 from htc.store.database import Database
+from htc.store.deletion import bring_back, set_aside
 from htc.store.predictions import Saved, StoredPrediction, get, save, save_each
 from htc.store.rankings import (
     Formula,
@@ -19,7 +20,7 @@ from htc.store.rankings import (
     top,
     top_formulas,
 )
-from htc.store.runs import finish_run, start_run
+from htc.store.runs import finish_run, start_campaign, start_run
 from htc.store.structures import StoredStructures
 
 __all__ = [
@@ -31,12 +32,15 @@ __all__ = [
     "Saved",
     "StoredPrediction",
     "StoredStructures",
+    "bring_back",
     "finish_run",
     "freshness",
     "get",
     "refresh_rankings",
     "save",
     "save_each",
+    "set_aside",
+    "start_campaign",
     "start_run",
     "top",
     "top_formulas",

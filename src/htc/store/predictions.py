@@ -13,7 +13,9 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from htc.errors import InputError, NotFoundError, StoreError
-from htc.store.tables import bete_runs, htc_predictions
+from htc.store.models import note_models
+from htc.store.structures import store_structures
+from htc.store.tables import bete_runs, htc_predictions, structures
 
 if TYPE_CHECKING:
     from htc.prediction.record import Prediction
@@ -55,6 +57,10 @@ class StoredPrediction:
     imaginary_modes_count: int | None
     pressure_uncertainty_gpa: float | None
     structure_info: Mapping[str, Any] | None
+    elements: tuple[str, ...] = ()
+    """Symbols in alphabetical order; empty where an earlier version's formula cannot be read."""
+    deleted_at: datetime | None = None
+    """When it was set aside, in UTC; None: it counts."""
     legacy_defects: tuple[str, ...] = field(default=())
     """Rules of today that a row of an earlier version breaks."""
 
@@ -82,6 +88,8 @@ class StoredPrediction:
             "structure": p.structure,
             "spectrum": spectrum,
             "provenance": p.provenance,
+            "elements": list(self.elements),
+            "deleted_at": self.deleted_at.isoformat() if self.deleted_at else None,
             "legacy_defects": list(self.legacy_defects),
         }
 
@@ -196,12 +204,23 @@ def _write(
     # One order for all writers, so that two with the same inputs wait for each other and never deadlock.
     unique = {p.input_hash: p for p in sorted(chunk, key=lambda p: p.input_hash)}
     common = {"created_by": created_by}
+    _bring_back(connection, list(unique))
     known = _ids_by_hash(connection, htc_predictions, list(unique))
     new = {h: p for h, p in unique.items() if h not in known}
+    note_models(connection, {p.model_id for p in new.values() if p.model_id})
+    crystals = store_structures(connection, {h: p for h, p in new.items() if p.structure is not None})
     with_run = [p for p in new.values() if _has_run(p)]
-    bete_ids = _insert(connection, bete_runs, [_bete_row(p, run) | common for p in with_run])
+    bete_rows = [
+        _bete_row(p, run) | common | {"structure_hash": crystals.get(p.input_hash)} for p in with_run
+    ]
+    bete_ids = _insert(connection, bete_runs, bete_rows)
     rows = [
-        _prediction_row(p, run) | common | {"bete_run_id": bete_ids.get(p.input_hash, (None, False))[0]}
+        _prediction_row(p, run)
+        | common
+        | {
+            "bete_run_id": bete_ids.get(p.input_hash, (None, False))[0],
+            "structure_hash": crystals.get(p.input_hash),
+        }
         for p in new.values()
     ]
     written = {**{h: (i, False) for h, i in known.items()}, **_insert(connection, htc_predictions, rows)}
@@ -214,11 +233,21 @@ def _write(
     return saved
 
 
+def _bring_back(connection: sa.Connection, hashes: Sequence[str]) -> None:
+    """Predictions that were set aside and are made again are wanted after all."""
+    for table in (bete_runs, htc_predictions):
+        aside = table.c.input_hash.in_(hashes) & table.c.deleted_at.is_not(None)
+        if connection.execute(sa.select(sa.exists().where(aside))).scalar_one():
+            connection.execute(sa.update(table).where(aside).values(deleted_at=None))
+
+
 def _insert(connection: sa.Connection, table: sa.Table, rows: list[Row]) -> dict[str, tuple[str, bool]]:
     """Insert rows that are not there; hash -> (id of the row that is there now, whether it is ours)."""
     if not rows:
         return {}
-    statement = insert(table).on_conflict_do_nothing(index_elements=["input_hash"])
+    # The arbiter is named with its condition, or a partial unique index would not be found.
+    where = table.c.input_hash.is_not(None) if table is htc_predictions else None
+    statement = insert(table).on_conflict_do_nothing(index_elements=["input_hash"], index_where=where)
     new = connection.execute(statement.returning(table.c.input_hash, table.c.id), rows)
     out = {row.input_hash: (str(row.id), True) for row in new}
     missing = [row["input_hash"] for row in rows if row["input_hash"] not in out]
@@ -246,7 +275,6 @@ def _bete_row(prediction: Prediction, run: str | None) -> Row:
         "id": str(uuid.uuid4()),
         "tc_kelvin": prediction.tc_predicted,
         "structure_formula": prediction.reduced_formula,
-        "structure_json": prediction.structure,
         "alpha2f_omega": None if spectrum is None else spectrum.omega_mev.tolist(),
         "alpha2f_alpha2f": None if spectrum is None else spectrum.alpha2f.tolist(),
         "lambda_ep": prediction.lambda_ep,
@@ -315,16 +343,22 @@ def _structure_info(prediction: Prediction) -> Row | None:
             k: lattice[k] for k in ("a", "b", "c", "alpha", "beta", "gamma", "volume") if k in lattice
         },
     }
-    if not _has_run(prediction):
-        # No bete_runs row will hold it.
-        info["structure"] = dict(structure)
     return info
 
 
 def _whole_rows() -> sa.Select[Any]:
+    p = htc_predictions
     return sa.select(
-        htc_predictions, bete_runs.c.structure_json, bete_runs.c.alpha2f_omega, bete_runs.c.alpha2f_alpha2f
-    ).select_from(htc_predictions.outerjoin(bete_runs, htc_predictions.c.bete_run_id == bete_runs.c.id))
+        p,
+        structures.c.structure,
+        bete_runs.c.structure_json,
+        bete_runs.c.alpha2f_omega,
+        bete_runs.c.alpha2f_alpha2f,
+    ).select_from(
+        p.outerjoin(bete_runs, p.c.bete_run_id == bete_runs.c.id).outerjoin(
+            structures, p.c.structure_hash == structures.c.hash
+        )
+    )
 
 
 def _stored(row: sa.Row[Any]) -> StoredPrediction:
@@ -354,7 +388,8 @@ def _stored(row: sa.Row[Any]) -> StoredPrediction:
         | {"input_hash": row.input_hash or "", "extrapolation_warning": bool(row.extrapolation_warning)},
         extrapolation_reasons=tuple(row.extrapolation_reasons),
         pressure_gpa=row.pressure_required_gpa or 0.0,
-        structure=row.structure_json or (info or {}).get("structure"),
+        # The last two: documents of an earlier version that did not look like a crystal.
+        structure=row.structure or row.structure_json or (info or {}).get("structure"),
         spectrum=spectrum,
         provenance=provenance,
     )
@@ -371,5 +406,7 @@ def _stored(row: sa.Row[Any]) -> StoredPrediction:
         imaginary_modes_count=row.imaginary_modes_count,
         pressure_uncertainty_gpa=row.pressure_uncertainty_gpa,
         structure_info={k: v for k, v in info.items() if k != "structure"} if info else None,
+        elements=tuple(row.elements or ()),
+        deleted_at=row.deleted_at.astimezone(UTC) if row.deleted_at else None,
         legacy_defects=tuple(row.legacy_defects),
     )

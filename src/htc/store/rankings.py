@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import sqlalchemy as sa
 
 from htc.errors import InputError, NotFoundError, SchemaError
-from htc.store.tables import bete_runs, htc_predictions, ranking_refreshes, top_superconductors
+from htc.store.tables import LIVE, bete_runs, htc_predictions, ranking_refreshes, top_superconductors
 
 if TYPE_CHECKING:
     from htc.store.database import Database
@@ -97,7 +97,7 @@ def top(database: Database, n: int = 20, min_tc: float | None = None, after: str
     query = (
         sa.select(*(t[name] for name in Ranked.__dataclass_fields__))
         # Rows of an earlier version may hold NaN, infinity or a negative Tc: kept, shown by id, not ranked.
-        .where(t.tc_predicted >= 0.0, t.tc_predicted < math.inf)
+        .where(sa.text(LIVE))
         .order_by(t.tc_predicted.desc().nulls_last(), t.id)
         .limit(n + 1)
     )

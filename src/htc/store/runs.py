@@ -1,20 +1,54 @@
-"""Runs: what a batch, a screening or an optimisation leaves its predictions under."""
+"""Campaigns and runs: what a batch, a screening or an optimisation leaves its predictions under."""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from sqlalchemy import func, insert, update
+from sqlalchemy import func, insert, select, update
 
-from htc.errors import NotFoundError
-from htc.store.tables import runs
+from htc.errors import InputError, NotFoundError
+from htc.store.tables import campaigns, runs
+from htc.version import __version__
 
 if TYPE_CHECKING:
     from htc.store.database import Database
 
-__all__ = ["finish_run", "start_run"]
+__all__ = ["RunEnd", "finish_run", "start_campaign", "start_run"]
+
+RunEnd = Literal["finished", "failed", "cancelled"]
+
+
+def start_campaign(
+    database: Database,
+    name: str,
+    *,
+    created_by: str,
+    description: str | None = None,
+    definition: Mapping[str, Any] | None = None,
+) -> str:
+    """Open a campaign, a search that several runs belong to, and return its id.
+
+    Raises:
+        InputError: another campaign has this name.
+        StoreError: the database refused.
+    """
+    campaign_id = str(uuid.uuid4())
+    with database.begin() as connection:
+        taken = connection.execute(select(campaigns.c.id).where(campaigns.c.name == name)).scalar()
+        if taken is not None:
+            raise InputError(f"there is a campaign {name!r} already", hint=f"its id is {taken}")
+        connection.execute(
+            insert(campaigns).values(
+                id=campaign_id,
+                name=name,
+                description=description,
+                definition=dict(definition or {}),
+                created_by=created_by,
+            )
+        )
+    return campaign_id
 
 
 def start_run(
@@ -24,6 +58,8 @@ def start_run(
     created_by: str,
     label: str | None = None,
     settings: Mapping[str, Any] | None = None,
+    campaign: str | None = None,
+    parent: str | None = None,
 ) -> str:
     """Open a run and return its id, for :func:`htc.store.save`.
 
@@ -32,25 +68,39 @@ def start_run(
         kind: what it is, e.g. ``"batch"``, ``"screening"``.
         created_by: who started it.
         label: a name for people.
-        settings: what it was started with, JSON-ready.
+        settings: what it was started with, JSON-ready. Equal settings get an equal ``settings_hash``.
+        campaign: id from :func:`start_campaign`.
+        parent: id of the run that this one is a part of.
+
+    Raises:
+        StoreError: there is no such campaign or parent, or the database refused.
     """
     run_id = str(uuid.uuid4())
     with database.begin() as connection:
         connection.execute(
             insert(runs).values(
-                id=run_id, kind=kind, label=label, settings=dict(settings or {}), created_by=created_by
+                id=run_id,
+                kind=kind,
+                label=label,
+                settings=dict(settings or {}),
+                created_by=created_by,
+                campaign_id=campaign,
+                parent_id=parent,
+                program_version=__version__,
             )
         )
     return run_id
 
 
-def finish_run(database: Database, run_id: str) -> None:
-    """Note that a run is complete.
+def finish_run(database: Database, run_id: str, end: RunEnd = "finished") -> None:
+    """Note that a run is over, and how it ended.
 
     Raises:
         NotFoundError: there is no such run.
     """
     with database.begin() as connection:
-        done = connection.execute(update(runs).where(runs.c.id == run_id).values(finished_at=func.now()))
+        done = connection.execute(
+            update(runs).where(runs.c.id == run_id).values(finished_at=func.now(), status=end)
+        )
     if done.rowcount == 0:
         raise NotFoundError(f"there is no run {run_id!r}")

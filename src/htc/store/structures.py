@@ -1,22 +1,81 @@
-"""Crystals that were stored before, as a source for formulas."""
+"""Crystals: each stored once, and offered as a source for formulas."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
 
-from htc.store.tables import bete_runs, htc_predictions
+from htc.store.jsontext import dumps
+from htc.store.tables import htc_predictions, structures
 
 if TYPE_CHECKING:
     from htc.materials.sources import FoundStructure
+    from htc.prediction.record import Prediction
     from htc.store.database import Database
 
-__all__ = ["StoredStructures"]
+__all__ = ["StoredStructures", "store_structures"]
 
 _MOST: Final = 20
 _SAME_PRESSURE: Final = 0.05
 """Relative difference of pressure up to which a crystal stands for another pressure."""
+
+
+def store_structures(connection: sa.Connection, predictions: Mapping[str, Prediction]) -> dict[str, str]:
+    """Store the crystals of predictions, each once.
+
+    Args:
+        connection: in a transaction.
+        predictions: by any key; each has a structure.
+
+    Returns:
+        The structure's hash by the same keys.
+
+    Raises:
+        InputError: a structure that JSON cannot hold.
+        StoreError: the database refused.
+    """
+    if not predictions:
+        return {}
+    documents = {key: dumps(prediction.structure) for key, prediction in predictions.items()}
+    # The server's canonical text decides, so that every writer, old or new, gets the same hash.
+    hashes = connection.execute(
+        sa.text(
+            "SELECT htc_document_hash(d::jsonb) FROM unnest(CAST(:docs AS text[])) WITH ORDINALITY AS t(d, n)"
+            " ORDER BY n"
+        ),
+        {"docs": list(documents.values())},
+    ).scalars()
+    by_key = dict(zip(documents, hashes, strict=True))
+    known = set(
+        connection.execute(
+            sa.select(structures.c.hash).where(structures.c.hash.in_(set(by_key.values())))
+        ).scalars()
+    )
+    # One order for all writers, so that two with the same crystals wait for each other and never deadlock.
+    new = {by_key[key]: predictions[key] for key in sorted(by_key, key=by_key.__getitem__)}
+    rows = [_row(prediction) for found, prediction in new.items() if found not in known]
+    if rows:
+        connection.execute(insert(structures).on_conflict_do_nothing(index_elements=["hash"]), rows)
+    return by_key
+
+
+def _row(prediction: Prediction) -> dict[str, Any]:
+    from pymatgen.core.composition import Composition
+
+    composition = Composition(prediction.composition)
+    document = prediction.structure or {}
+    return {
+        "structure": document,
+        "reduced_formula": prediction.reduced_formula,
+        "anonymous_formula": composition.anonymized_formula,
+        "elements": sorted({element.symbol for element in composition.elements}),
+        "nsites": len(document.get("sites", ())),
+        "volume": document.get("lattice", {}).get("volume"),
+        "spacegroup_number": prediction.provenance.get("spacegroup"),
+    }
 
 
 class StoredStructures:
@@ -48,11 +107,12 @@ class StoredStructures:
         p = htc_predictions.c
         tolerance = _SAME_PRESSURE * pressure_gpa
         query = (
-            sa.select(p.id, p.pressure_required_gpa, p.hull_distance_eV, bete_runs.c.structure_json)
-            .join(bete_runs, bete_runs.c.id == p.bete_run_id)
+            sa.select(p.id, p.pressure_required_gpa, p.hull_distance_eV, structures.c.structure)
+            .join(structures, structures.c.hash == p.structure_hash)
             .where(
-                bete_runs.c.structure_formula == reduced_formula,
-                bete_runs.c.structure_json.is_not(None),
+                p.reduced_formula == reduced_formula,
+                p.applicable,
+                p.deleted_at.is_(None),
                 p.structure_origin == "given",
                 p.pressure_required_gpa.between(pressure_gpa - tolerance, pressure_gpa + tolerance),
             )
@@ -63,7 +123,7 @@ class StoredStructures:
             rows = connection.execute(query).all()
         found: list[FoundStructure] = []
         for row in rows:
-            structure = Structure.from_dict(row.structure_json)
+            structure = Structure.from_dict(row.structure)
             # One crystal predicted at several mu* or by several models is still one crystal.
             if all(structure != other.structure for other in found):
                 found.append(

@@ -6,12 +6,23 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
 
 __all__ = [
+    "ELEMENT_SLOTS",
+    "HULL_BAND",
+    "HULL_BANDS",
+    "LIVE",
+    "PRESSURE_BAND",
+    "PRESSURE_BANDS",
+    "RANKED",
+    "RANKED_FROM_K",
     "bete_runs",
+    "campaigns",
     "findings",
     "htc_predictions",
     "metadata",
+    "models",
     "ranking_refreshes",
     "runs",
+    "structures",
     "test_telemetry",
     "top_superconductors",
 ]
@@ -19,7 +30,50 @@ __all__ = [
 metadata = sa.MetaData()
 _TIME = sa.DateTime(timezone=True)
 _TEXTS = pg.ARRAY(sa.String)
-_EMPTY_ARRAY = sa.text("'{}'")
+_EMPTY = sa.text("'{}'")
+"""An empty array or an empty JSON object."""
+
+RANKED_FROM_K = 1.0
+"""The filters of the ranking are indexed from this Tc on, the bound of ``top_superconductors``, K."""
+
+PRESSURE_BANDS = (0.0001, 1.0001, 5.0001, 10.0001, 20.0001, 50.0001, 100.0001, 150.0001, 200.0001, 300.0001)
+"""Edges of the pressure bands, GPa: band 0 is below the first. A hair above round numbers, so that "at most
+10 GPa" ends with a band."""
+
+HULL_BANDS = (0.0001, 0.0251, 0.0501, 0.1001, 0.2001)
+"""Edges of the bands of hull distance, eV/atom."""
+
+ELEMENT_SLOTS = 6
+"""Each of a row's first elements has an index of its own; rows with more share one more index."""
+
+# As text, word for word the conditions of the partial indexes: bound as parameters they would not match.
+LIVE = "deleted_at IS NULL AND tc_predicted >= 0 AND tc_predicted < 'Infinity'"
+"""Rows that count and have a Tc. Rows of an earlier version may hold NaN, infinity or a negative Tc: kept,
+shown by id, not ranked."""
+RANKED = "deleted_at IS NULL AND tc_predicted >= 1 AND tc_predicted < 'Infinity'"
+"""Rows that the filters are indexed for."""
+
+
+def _bands(column: str, edges: tuple[float, ...]) -> str:
+    return f"width_bucket({column}, '{{{','.join(str(e) for e in edges)}}}'::float8[])"
+
+
+PRESSURE_BAND = _bands("pressure_required_gpa", PRESSURE_BANDS)
+"""SQL expression of a row's pressure band, as its index has it."""
+HULL_BAND = _bands('"hull_distance_eV"', HULL_BANDS)
+"""SQL expression of a row's band of hull distance, as its index has it."""
+
+
+def _ranked_index(name: str, *leading: str, where: str = RANKED) -> sa.Index:
+    columns = [sa.text(part) for part in leading]
+    return sa.Index(
+        f"ix_htc_predictions_{name}",
+        *columns,
+        sa.text("tc_predicted DESC NULLS LAST"),
+        sa.text("id"),
+        postgresql_where=sa.text(where) if where else None,
+    )
+
 
 test_telemetry = sa.Table(
     "test_telemetry",
@@ -53,13 +107,72 @@ runs = sa.Table(
     sa.Column("id", sa.String, primary_key=True),
     sa.Column("kind", sa.String, nullable=False),
     sa.Column("label", sa.String),
-    sa.Column("settings", pg.JSONB, nullable=False, server_default=_EMPTY_ARRAY),
+    sa.Column("settings", pg.JSONB, nullable=False, server_default=_EMPTY),
     sa.Column("created_by", sa.String, nullable=False),
     sa.Column("created_at", _TIME, nullable=False, server_default=sa.func.now()),
     sa.Column("finished_at", _TIME),
+    sa.Column("campaign_id", sa.String),
+    sa.Column("parent_id", sa.String),
+    sa.Column("status", sa.String, nullable=False, server_default="running"),
+    sa.Column("settings_hash", sa.String, sa.Computed("htc_document_hash(settings)", persisted=True)),
+    sa.Column("program_version", sa.String),
+    sa.Column("deleted_at", _TIME),
+    sa.ForeignKeyConstraint(["campaign_id"], ["campaigns.id"], name="fk_runs_campaign_id"),
+    sa.ForeignKeyConstraint(["parent_id"], ["runs.id"], name="fk_runs_parent_id"),
     sa.Index("ix_runs_created_at", sa.text("created_at DESC")),
+    sa.Index("ix_runs_campaign_id", "campaign_id", postgresql_where=sa.text("campaign_id IS NOT NULL")),
+    sa.Index("ix_runs_parent_id", "parent_id", postgresql_where=sa.text("parent_id IS NOT NULL")),
 )
 """What ``experiment_id`` and ``parent_batch_id`` refer to: a batch, a screening, an optimisation."""
+
+campaigns = sa.Table(
+    "campaigns",
+    metadata,
+    sa.Column("id", sa.String, primary_key=True),
+    sa.Column("name", sa.String, nullable=False),
+    sa.Column("description", sa.String),
+    sa.Column("definition", pg.JSONB, nullable=False, server_default=_EMPTY),
+    sa.Column("created_by", sa.String, nullable=False),
+    sa.Column("created_at", _TIME, nullable=False, server_default=sa.func.now()),
+    sa.Column("deleted_at", _TIME),
+    sa.UniqueConstraint("name", name="uq_campaigns_name"),
+)
+"""What several runs belong to: a search with a name and a definition."""
+
+models = sa.Table(
+    "models",
+    metadata,
+    sa.Column("id", sa.String, primary_key=True),
+    sa.Column("card", pg.JSONB, nullable=False, server_default=_EMPTY),
+    sa.Column("first_used_at", _TIME, nullable=False, server_default=sa.func.now()),
+)
+"""Each model that ever spoke: name, version and weight hash in its id, and its card."""
+
+structures = sa.Table(
+    "structures",
+    metadata,
+    sa.Column(
+        "hash",
+        sa.String,
+        sa.Computed("htc_document_hash(structure)", persisted=True),
+        primary_key=True,
+    ),
+    sa.Column("structure", pg.JSONB, nullable=False),
+    sa.Column("reduced_formula", sa.String, nullable=False),
+    sa.Column("anonymous_formula", sa.String),
+    sa.Column("elements", pg.ARRAY(sa.Text), nullable=False),
+    sa.Column("nelements", sa.Integer, sa.Computed("cardinality(elements)", persisted=True), nullable=False),
+    sa.Column("nsites", sa.Integer, nullable=False),
+    sa.Column("volume", sa.Double),
+    sa.Column("spacegroup_number", sa.Integer),
+    sa.Column("created_at", _TIME, nullable=False, server_default=sa.func.now()),
+    sa.Index("ix_structures_elements", "elements", postgresql_using="gin"),
+    sa.Index("ix_structures_reduced_formula", "reduced_formula"),
+    sa.Index("ix_structures_anonymous_formula", "anonymous_formula"),
+    sa.Index("ix_structures_spacegroup", "spacegroup_number"),
+)
+"""Each crystal once, as pymatgen's ``Structure.as_dict()``. Volume in cubic angstrom; elements in
+alphabetical order. ``hash`` is the SHA-256 of the document in the server's canonical text."""
 
 bete_runs = sa.Table(
     "bete_runs",
@@ -78,9 +191,22 @@ bete_runs = sa.Table(
     sa.Column("parent_batch_id", sa.String),
     sa.Column("created_at", _TIME, server_default=sa.func.now()),
     sa.Column("created_by", sa.String(255)),
-    sa.Column("legacy_defects", _TEXTS, nullable=False, server_default=_EMPTY_ARRAY),
+    sa.Column("legacy_defects", _TEXTS, nullable=False, server_default=_EMPTY),
+    sa.Column("structure_hash", sa.String),
+    sa.Column("deleted_at", _TIME),
     sa.UniqueConstraint("input_hash", name="uq_bete_runs_input_hash"),
     sa.ForeignKeyConstraint(["parent_batch_id"], ["runs.id"], name="fk_bete_runs_parent_batch_id"),
+    sa.ForeignKeyConstraint(["structure_hash"], ["structures.hash"], name="fk_bete_runs_structure_hash"),
+    sa.Index(
+        "ix_bete_runs_structure_hash",
+        "structure_hash",
+        postgresql_where=sa.text("structure_hash IS NOT NULL"),
+    ),
+    sa.Index(
+        "ix_bete_runs_parent_batch_id",
+        "parent_batch_id",
+        postgresql_where=sa.text("parent_batch_id IS NOT NULL"),
+    ),
     sa.Index("idx_bete_tc_desc", sa.text("tc_kelvin DESC")),
     sa.Index("idx_bete_created", sa.text("created_at DESC")),
     sa.Index("idx_bete_formula", "structure_formula"),
@@ -121,22 +247,55 @@ htc_predictions = sa.Table(
     sa.Column("omega_2", sa.Double),
     sa.Column("lambda_ep_uncertainty", sa.Double),
     sa.Column("omega_log_uncertainty", sa.Double),
-    sa.Column("extrapolation_reasons", _TEXTS, nullable=False, server_default=_EMPTY_ARRAY),
+    sa.Column("extrapolation_reasons", _TEXTS, nullable=False, server_default=_EMPTY),
     sa.Column("structure_origin", sa.String),
     sa.Column("model_id", sa.String),
     sa.Column("input_hash", sa.String),
     sa.Column("bete_run_id", pg.UUID(as_uuid=False)),
-    sa.Column("provenance", pg.JSONB, nullable=False, server_default=_EMPTY_ARRAY),
-    sa.Column("legacy_defects", _TEXTS, nullable=False, server_default=_EMPTY_ARRAY),
+    sa.Column("provenance", pg.JSONB, nullable=False, server_default=_EMPTY),
+    sa.Column("legacy_defects", _TEXTS, nullable=False, server_default=_EMPTY),
+    sa.Column("elements", pg.ARRAY(sa.Text)),
+    sa.Column("structure_hash", sa.String),
+    sa.Column("deleted_at", _TIME),
     sa.PrimaryKeyConstraint("id", name="htc_predictions_pkey"),
-    sa.UniqueConstraint("input_hash", name="uq_htc_predictions_input_hash"),
     sa.ForeignKeyConstraint(["experiment_id"], ["runs.id"], name="fk_htc_predictions_experiment_id"),
     sa.ForeignKeyConstraint(["bete_run_id"], ["bete_runs.id"], name="fk_htc_predictions_bete_run_id"),
+    sa.ForeignKeyConstraint(
+        ["structure_hash"], ["structures.hash"], name="fk_htc_predictions_structure_hash"
+    ),
+    sa.ForeignKeyConstraint(["model_id"], ["models.id"], name="fk_htc_predictions_model_id"),
+    sa.Index(
+        "uq_htc_predictions_input_hash",
+        "input_hash",
+        unique=True,
+        postgresql_where=sa.text("input_hash IS NOT NULL"),
+    ),
     sa.Index("ix_htc_predictions_composition", "composition"),
-    sa.Index("ix_htc_predictions_ranking", sa.text("tc_predicted DESC NULLS LAST"), "id"),
     sa.Index("ix_htc_predictions_reduced_formula", "reduced_formula"),
-    sa.Index("ix_htc_predictions_experiment_id", "experiment_id"),
-    sa.Index("ix_htc_predictions_bete_run_id", "bete_run_id"),
+    _ranked_index("ranking", where=LIVE),
+    _ranked_index("run", "experiment_id", where=""),
+    _ranked_index("model", "model_id", where=f"{RANKED} AND model_id IS NOT NULL"),
+    _ranked_index("confidence", "confidence_level"),
+    _ranked_index("pressure", f"({PRESSURE_BAND})"),
+    _ranked_index("phonon", "phonon_stable", where=f"{RANKED} AND phonon_stable IS NOT NULL"),
+    _ranked_index("thermo", "thermo_stable", where=f"{RANKED} AND thermo_stable IS NOT NULL"),
+    _ranked_index("hull", f"({HULL_BAND})", where=f'{RANKED} AND "hull_distance_eV" IS NOT NULL'),
+    *(
+        _ranked_index(f"element_{n}", f"(elements[{n}])", where=f"{RANKED} AND elements[{n}] IS NOT NULL")
+        for n in range(1, ELEMENT_SLOTS + 1)
+    ),
+    _ranked_index("many_elements", where=f"{RANKED} AND cardinality(elements) > {ELEMENT_SLOTS}"),
+    sa.Index(
+        "ix_htc_predictions_bete_run_id",
+        "bete_run_id",
+        postgresql_where=sa.text("bete_run_id IS NOT NULL"),
+    ),
+    sa.Index(
+        "ix_htc_predictions_structure_hash",
+        "structure_hash",
+        postgresql_where=sa.text("structure_hash IS NOT NULL"),
+    ),
+    sa.Index("ix_htc_predictions_created_at", "created_at", postgresql_using="brin"),
 )
 """One predicted critical temperature, or the reason why there is none."""
 
@@ -167,7 +326,7 @@ findings = sa.Table(
     sa.Column("result", sa.String, nullable=False),
     sa.Column("verdict", sa.String, nullable=False),
     sa.Column("action", sa.String, nullable=False),
-    sa.Column("details", pg.JSONB, nullable=False, server_default=_EMPTY_ARRAY),
+    sa.Column("details", pg.JSONB, nullable=False, server_default=_EMPTY),
     sa.Column("program_version", sa.String, nullable=False),
     sa.Column("recorded_by", sa.String, nullable=False),
     sa.Column("recorded_at", _TIME, nullable=False, server_default=sa.func.now()),

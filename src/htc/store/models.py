@@ -1,0 +1,43 @@
+"""Which models ever spoke: their ids and cards, for rows whose weights are long replaced."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from htc.errors import HTCError
+from htc.store.tables import models
+
+__all__ = ["note_models"]
+
+
+def note_models(connection: sa.Connection, model_ids: Iterable[str]) -> None:
+    """Make sure that ``models`` has a row for each id; the card too where the model is at hand.
+
+    Raises:
+        StoreError: the database refused.
+    """
+    wanted = sorted(set(model_ids))
+    if not wanted:
+        return
+    known = set(connection.execute(sa.select(models.c.id).where(models.c.id.in_(wanted))).scalars())
+    new = [model_id for model_id in wanted if model_id not in known]
+    if new:
+        card = _card_at_hand()
+        rows = [{"id": model_id, "card": card.get(model_id, {})} for model_id in new]
+        connection.execute(insert(models).on_conflict_do_nothing(index_elements=["id"]), rows)
+
+
+def _card_at_hand() -> dict[str, dict[str, Any]]:
+    from htc.models import load_model
+    from htc.settings import get_settings
+
+    try:
+        model = load_model(get_settings().model)
+    except HTCError:
+        # The row is about another model; that this one cannot be read is no matter here.
+        return {}
+    return {model.model_id: dict(model.card)}
