@@ -137,9 +137,9 @@ def analyze(database: Database, table: str) -> Fix:
 def _working(database: Database) -> Iterator[Connection]:
     """A connection without a transaction, as CONCURRENTLY and VACUUM want it."""
     with database.connect() as connection:
+        connection.execution_options(isolation_level="AUTOCOMMIT")
         # The settings would stay with the connection when it goes back to the pool.
         connection.detach()
-        connection.execution_options(isolation_level="AUTOCOMMIT")
         connection.execute(text(f"SET lock_timeout = '{PATIENCE}'"))
         yield connection
 

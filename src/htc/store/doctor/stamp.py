@@ -206,7 +206,7 @@ def check_orphans(check: Check, opened: Opened) -> list[Finding]:
 def _rows(opened: Opened, table: str) -> int:
     quoted = opened.connection.dialect.identifier_preparer.quote(table)
     # The name is one of ours.
-    query = f"SELECT count(*) FROM (SELECT FROM {quoted} LIMIT {COUNTED_ROWS}) AS some"  # noqa: S608
+    query = f"SELECT count(*) FROM (SELECT FROM {quoted} LIMIT {COUNTED_ROWS}) AS sample"  # noqa: S608
     return int(opened.value(query))
 
 
