@@ -318,7 +318,6 @@ def _evidence(log: ProxyLog, now: datetime) -> str:
     """``"invalid_rapt, 14 times since 09:12"``: the run of errors with the same cause at the end."""
     last = log.refusals[-1]
     same = _last_run(log.refusals)
-    words = next((r.words for r in reversed(same) if "invalid_grant" not in r.words), last.words)
     first = next((r.at for r in same if r.at), None)
     since = (
         f" since {_clock(first, now)}"
@@ -328,7 +327,7 @@ def _evidence(log: ProxyLog, now: datetime) -> str:
         else ""
     )
     served = f", last success {_clock(log.last_success, now)}" if log.last_success else ""
-    return f"{words}, {times(len(same))}{since}{served}"
+    return f"{last.words}, {times(len(same))}{since}{served}"
 
 
 def _last_run(refusals: Sequence[Refusal]) -> list[Refusal]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import ipaddress
 import os
 import socket
 import stat
@@ -36,7 +37,11 @@ def not_looked(reason: str, *, name_known: bool = False) -> list[Finding]:
 
 def check_names(target: Target) -> Finding:
     """Resolve every host name of the target."""
-    hosts = [a.host for a in target.addresses if a.host and not (a.hostaddr or a.socket or a.is_abstract)]
+    hosts = [
+        a.host
+        for a in target.addresses
+        if a.host and not (a.hostaddr or a.socket or a.is_abstract or _is_number(a.host))
+    ]
     if not hosts:
         return _NAMES.skipped("no name to look up: the address is a socket or a number")
     known: dict[str, list[str]] = {}
@@ -75,6 +80,14 @@ def check_ports(target: Target) -> Finding:
         return _PORT.ok(what)
     actions = "; ".join(dict.fromkeys(action for _, action in closed))
     return (_PORT.warning if open_ones else _PORT.failure)(what, actions)
+
+
+def _is_number(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _resolve(host: str) -> list[str] | str:

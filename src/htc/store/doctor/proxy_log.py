@@ -38,11 +38,15 @@ _SOURCES: Final[tuple[tuple[str, Source], ...]] = (
 _KINDS: Final[tuple[tuple[str, Kind], ...]] = (
     # The first group of a pattern is what is quoted.
     (r"(could not find default credentials)", "no credentials"),
+    # What Google says about the reason tells more than that it refused.
     (
-        r"(invalid_rapt|rapt_required|reauth related error|Reauthentication (?:failed|required)|"
-        r"Token has been expired or revoked|ACCESS_TOKEN_EXPIRED|invalid_grant|"
-        r"oauth2: cannot fetch token|auth: cannot fetch token|invalid authentication credentials|"
-        r"problem refreshing your current auth tokens)",
+        r"(invalid_rapt|rapt_required|Reauthentication (?:failed|required)|"
+        r"Token has been expired or revoked|ACCESS_TOKEN_EXPIRED)",
+        "credentials",
+    ),
+    (
+        r"(reauth related error|invalid_grant|(?:oauth2|auth): cannot fetch token|"
+        r"invalid authentication credentials|problem refreshing your current auth tokens)",
         "credentials",
     ),
     (r"(accessNotConfigured|SERVICE_DISABLED|has not been used in project)", "api"),
