@@ -226,7 +226,7 @@ def _from_table(
     query = (
         sa.select(findings)
         .where(table.verdict.in_(VERDICTS[VERDICTS.index(mildest) :]))
-        .order_by(table.recorded_at.desc(), table.id)
+        .order_by(table.recorded_at.desc(), table.report_id.desc(), table.position.desc())
         .limit(limit)
     )
     if since is not None:
