@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from htc.cli import db, demo, eliashberg, model, predict, serve, settings, show, tc, telemetry, top
+from htc.cli import db, delete, demo, eliashberg, model, predict, serve, settings, show, tc, telemetry, top
 from htc.cli.console import err, out
 from htc.cli.exit_codes import ExitCode, exit_code
 from htc.errors import HTCError
@@ -32,6 +32,7 @@ tc.register(app)
 eliashberg.register(app)
 top.register(app)
 show.register(app)
+delete.register(app)
 app.add_typer(model.app, name="model")
 app.add_typer(db.app, name="db")
 app.add_typer(telemetry.app, name="telemetry")

@@ -98,6 +98,7 @@ def _print(stored: StoredPrediction) -> None:
         "stored",
         f"{stored.created_at:%Y-%m-%d %H:%M:%S} UTC by {stored.created_by}" if stored.created_at else None,
     )
+    line("set aside", f"{stored.deleted_at:%Y-%m-%d %H:%M:%S} UTC" if stored.deleted_at else None)
     line("input hash", p.input_hash)
     line("notes", "; ".join(p.provenance.get("notes", ())))
     rest = {k: v for k, v in p.provenance.items() if k not in {"cautions", "notes"}}

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from htc.prediction.record import Prediction
     from htc.store.database import Database
 
-__all__ = ["StoredStructures", "store_structures"]
+__all__ = ["StoredStructures", "describe_structures", "store_structures"]
 
+UNREADABLE: Final = "?"
+_DESCRIBED_AT_ONCE: Final = 100
 _MOST: Final = 20
 _SAME_PRESSURE: Final = 0.05
 """Relative difference of pressure up to which a crystal stands for another pressure."""
@@ -60,6 +62,57 @@ def store_structures(connection: sa.Connection, predictions: Mapping[str, Predic
     if rows:
         connection.execute(insert(structures).on_conflict_do_nothing(index_elements=["hash"]), rows)
     return by_key
+
+
+def describe_structures(database: Database) -> int:
+    """Fill in what a migration cannot: anonymous formula and space group of crystals of an earlier version.
+
+    In small transactions; killed, it goes on where it was. A document that pymatgen cannot read gets the
+    anonymous formula ``"?"``, so that it is not tried for ever.
+
+    Returns:
+        How many were filled in.
+
+    Raises:
+        StoreError: the database refused.
+    """
+    done = 0
+    undescribed = (
+        sa.select(structures.c.hash, structures.c.structure)
+        .where(structures.c.anonymous_formula.is_(None))
+        .order_by(structures.c.hash)
+        .limit(_DESCRIBED_AT_ONCE)
+        .with_for_update(skip_locked=True)
+    )
+    while True:
+        with database.begin() as connection:
+            rows = connection.execute(undescribed).all()
+            if not rows:
+                return done
+            change = (
+                sa.update(structures)
+                .where(structures.c.hash == sa.bindparam("its_hash"))
+                .values(
+                    anonymous_formula=sa.bindparam("formula"), spacegroup_number=sa.bindparam("spacegroup")
+                )
+            )
+            connection.execute(change, [{"its_hash": row.hash} | _description(row.structure) for row in rows])
+            done += len(rows)
+
+
+def _description(document: Mapping[str, Any]) -> dict[str, Any]:
+    from pymatgen.core.structure import Structure
+
+    from htc.materials.symmetry import primitive_standardised
+
+    try:
+        structure = Structure.from_dict(dict(document))
+        formula = structure.composition.anonymized_formula
+        group = primitive_standardised(structure).spacegroup if structure.is_ordered else None
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, ZeroDivisionError):
+        # Whatever an earlier version called a structure.
+        return {"formula": UNREADABLE, "spacegroup": None}
+    return {"formula": formula, "spacegroup": group}
 
 
 def _row(prediction: Prediction) -> dict[str, Any]:
