@@ -61,8 +61,8 @@ def flaky(
 ) -> None:
     """Show the tests that both failed and passed on the same code.
 
-    The rate is of failures on code on which the test passed at least once, with its 95 % interval; flips count
-    how often the outcome changed from one execution to the next.
+    The rate is of failures on code on which the test passed at least once, with its 95 % interval. Flips are
+    changes of the outcome from one execution to the next.
 
     Example: `htc telemetry flaky --since 14`
     """
