@@ -35,7 +35,7 @@ class Opened:
     connection: Connection
     database: Database
 
-    def rows(self, statement: str, **values: object) -> CursorResult[Any]:
+    def rows(self, statement: str, **values: object) -> CursorResult[*tuple[Any, ...]]:
         """Run a query."""
         return self.connection.execute(text(statement), values)
 
