@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -22,6 +23,9 @@ BACKUP_LOCK: Final = 0x4854_4302
 """Key of the advisory lock of one backup or restore at a time on a server ('HTC' and a number)."""
 
 _NAME_LIMIT: Final = 63
+_PARTING_S: Final = 2.0
+"""How long a connection that was closed here may still be listed there."""
+
 _MAINTENANCE: Final = "postgres"
 
 
@@ -67,13 +71,7 @@ class Beside:
         new.engine.dispose()
         self._database.engine.dispose()
         with store_errors(self._database.where):
-            in_use = self._admin.execute(
-                text(
-                    "SELECT count(*) FROM pg_stat_activity WHERE datname = :name"
-                    " AND backend_type = 'client backend'"
-                ),
-                {"name": self._name},
-            ).scalar_one()
+            in_use = self._others()
             if in_use:
                 raise DatabaseUnavailableError(
                     f"{in_use} other connection{'s use' if in_use > 1 else ' uses'} the database, "
@@ -91,6 +89,18 @@ class Beside:
                 self._run("ROLLBACK")
                 raise
         return kept
+
+    def _others(self) -> int:
+        """How many are connected to the real database, after our own connections had time to go."""
+        query = text(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = :name AND backend_type = 'client backend'"
+        )
+        deadline = time.monotonic() + _PARTING_S
+        while True:
+            count = int(self._admin.execute(query, {"name": self._name}).scalar_one())
+            if count == 0 or time.monotonic() > deadline:
+                return count
+            time.sleep(0.05)
 
     def _locale(self) -> str:
         """Encoding and collation of the real database: sorting must not change with a restore."""

@@ -23,6 +23,7 @@ from htc.store.backup.verify import size_of, verify
 from htc.store.database import Database
 from htc.store.embedded import EmbeddedServer
 from htc.store.embedded.diagnosis import NO_ROOM, from_os_error
+from htc.store.embedded.locks import is_free, try_lock
 from htc.store.schema import standing
 from htc.version import __version__
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["Backup", "back_up", "dump"]
 
 _POLL_S: Final = 0.3
+_PARTIAL: Final = ".htc-partial"
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,13 +233,20 @@ def _refuse_existing(file: Path) -> None:
 
 @contextmanager
 def _unnamed(file: Path) -> Iterator[Path]:
-    """An empty private file beside ``file``, gone at the end under this name."""
+    """An empty private file beside ``file``, gone at the end under this name.
+
+    Its maker holds a lock on it; those whose maker was killed are removed first.
+    """
     with _as_ours(file.parent):
-        fd, name = tempfile.mkstemp(prefix=f".{file.name[:100]}-", suffix=".partial", dir=file.parent)
-        os.close(fd)
+        for leftover in file.parent.glob(f".*{_PARTIAL}"):
+            if is_free(leftover):
+                leftover.unlink(missing_ok=True)
+        fd, name = tempfile.mkstemp(prefix=f".{file.name[:100]}-", suffix=_PARTIAL, dir=file.parent)
     try:
+        try_lock(fd)
         yield Path(name)
     finally:
+        os.close(fd)
         Path(name).unlink(missing_ok=True)
 
 
