@@ -77,6 +77,14 @@ def test_a_newer_program_was_here(database: Any, run: Any, only: Any) -> None:
     assert found.action.startswith("update htc")
 
 
+def test_another_programs_stamp(database: Any, run: Any, only: Any) -> None:
+    run(database, "UPDATE alembic_version SET version_num = '8f3a91c0d2e4'")
+    found = only(check_stamp, database)
+    assert found.verdict == "failure"
+    assert "or another program made it" in found.result
+    assert "a schema of its own" in found.action
+
+
 def test_several_stamps(database: Any, run: Any, only: Any) -> None:
     run(database, "INSERT INTO alembic_version VALUES ('003_htc_predictions')")
     found = only(check_stamp, database)

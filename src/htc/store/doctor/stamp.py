@@ -21,7 +21,7 @@ from htc.store.catalogue import (
 from htc.store.doctor.check import Check
 from htc.store.doctor.examination import Opened, examination
 from htc.store.doctor.finding import Finding
-from htc.store.schema import HEAD, REVISIONS
+from htc.store.schema import HEAD, REVISIONS, is_of_the_early_chain
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -31,8 +31,10 @@ __all__ = ["check_orphans", "check_stamp", "stamps"]
 COUNTED_ROWS: Final = 1_000
 """Rows of an orphaned table are counted up to here: what matters is whether there are any."""
 
-ADOPT: Final = "`htc db adopt` sets the stamp to what is really there; it keeps every row and asks first"
-LOOK_FIRST: Final = "`htc db adopt` says what it would do and asks first; without it, restore a backup"
+ADOPT: Final = "`htc db adopt` takes it over: it shows its plan first and keeps every row"
+LOOK_FIRST: Final = (
+    "`htc db adopt --dry-run` says whether it can be taken over as it is; else restore a backup"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,14 +111,15 @@ def _without_stamp(check: Check, sight: _Sight) -> Finding:
 
 def _unknown(check: Check, stamp: str, sight: _Sight) -> Finding:
     facts: dict[str, Any] = {"stamps": [stamp], "fits": sight.fits, "tables": sorted(sight.tables)}
-    alike = [r for r in REVISIONS if r[:3] == stamp[:3]]
-    close = difflib.get_close_matches(stamp, alike or REVISIONS, n=1, cutoff=0.5)
-    if stamp[:3].isdigit() and int(stamp[:3]) > int(HEAD[:3]):
+    if not is_of_the_early_chain(stamp):
+        numbered = stamp[:3].isdigit() and int(stamp[:3]) > int(HEAD[:3])
+        whose = "a newer htc made it" if numbered else "a newer htc or another program made it"
         return check.failure(
-            f"the stamp is {stamp!r}; this program knows revisions up to {HEAD}: a newer htc made it",
-            "update htc; downgrade with the newer htc if it must be this one",
+            f"the stamp is {stamp!r}; this program knows revisions up to {HEAD}: {whose}",
+            "update htc; if alembic_version is another program's, give htc a database or a schema of its own",
             **facts,
         )
+    close = difflib.get_close_matches(stamp, [r for r in REVISIONS if r[:3] == stamp[:3]], n=1, cutoff=0.0)
     name = f", perhaps an earlier name of {close[0]}" if close else ""
     really = sight.really if sight.tables else "there is no table of HTC"
     return check.failure(
@@ -193,7 +196,7 @@ def check_orphans(check: Check, opened: Opened) -> list[Finding]:
         findings.append(
             check.failure(
                 f"the stamp is {stamp}, but there is the {kind} {name} of {since}{content}",
-                f"{keep}`htc db adopt` takes it over and asks first",
+                f"{keep}`htc db adopt` takes it over with its rows and shows its plan first",
                 stamp=stamp,
                 relation=name,
                 revision=since,
