@@ -14,12 +14,13 @@ class ExitCode(IntEnum):
 
     OK = 0
     FAILED = 1
-    """Every input failed, or a result could not be produced."""
+    """Every input failed, or a result could not be produced; of ``htc db doctor``: warnings."""
     USAGE = 2
     """The command line or an input cannot be used."""
     PARTIAL = 3
     """Some inputs failed, the others were processed."""
     DATABASE = 4
+    """The database; of ``htc db doctor``: failures."""
     MODEL = 5
     NOT_FOUND = 6
     INTERRUPTED = 130

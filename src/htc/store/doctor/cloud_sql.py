@@ -179,7 +179,7 @@ def _judge_proxy(
                 "the date, then restart the proxy",
                 **details,
             )
-        found = f"{uses}, and they are refused: {evidence}"
+        found = f"{uses}, which Google refuses: {evidence}"
         action = "see the finding about these credentials"
         return _PROXY.failure(found, action, **details)
     what, action = _OTHER_TROUBLE[last.kind]
@@ -206,7 +206,7 @@ def _judge_user(
         return _USER.failure(
             f"your user login has expired: the proxy runs on it and Google refuses it ({evidence}); {facts}",
             "run `gcloud auth login`, then restart the proxy; the Application Default Credentials are "
-            f"separate and {_separate(default)}",
+            f"another login, which {_separate(default)}",
             **details,
         )
     if user.damage:
@@ -242,7 +242,7 @@ def _judge_default(
         if log.refusals[-1].kind == "no credentials":
             return _DEFAULT.failure(
                 f"the proxy finds no Application Default Credentials ({evidence}); {facts}",
-                f"run {login}, then start the proxy again; your own `gcloud auth login` is separate and "
+                f"run {login}, then start the proxy again; your own `gcloud auth login` is another login and "
                 "does not serve it",
                 **details,
             )
@@ -254,8 +254,8 @@ def _judge_default(
             )
         return _DEFAULT.failure(
             f"the proxy's Application Default Credentials have expired ({evidence}); {facts}",
-            f"run {login}, then restart the proxy{hedge}; your own `gcloud auth login` is separate and "
-            f"{_separate(user)}",
+            f"run {login}, then restart the proxy{hedge}; your own `gcloud auth login` is another "
+            f"login, which {_separate(user)}",
             **details,
         )
     if default.damage:

@@ -131,7 +131,9 @@ def _check_data(server: EmbeddedServer) -> tuple[Finding, bool]:
     data = server.data
     if not data.exists():
         return _DATA.skipped("there is no database yet: the first prediction makes it"), False
-    restore = "restore the folder from a backup, or move it aside and start with an empty database"
+    restore = (
+        "move the folder aside and bring a backup back: `htc db restore FILE`; without one it starts empty"
+    )
     try:
         made_by = (data / "PG_VERSION").read_text().strip()
         mode = stat.S_IMODE(data.stat().st_mode)
@@ -145,8 +147,7 @@ def _check_data(server: EmbeddedServer) -> tuple[Finding, bool]:
     if made_by != str(major):
         return _DATA.failure(
             f"{data} belongs to PostgreSQL {made_by or '?'}, the programs here are {major}",
-            f"install the programs of {made_by}, dump the database, and load it with the new ones: see "
-            "docs/explanation/database.md",
+            "run `htc db upgrade-server`, which dumps it with its own version and loads it into the new one",
             made_by=made_by,
             programs=str(major),
         ), False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -139,6 +139,11 @@ def _examine_url(raw: str, found: Examination, proxy_log: Path | None, stack: Ex
         found.findings += [*not_tried(reason), *_google(target, None, proxy_log), *not_answered(reason)]
         return reason
     reason, login = _examine_login(url, found, stack, target=target)
+    if login.dropped and proxy_log is not None:
+        action = "see the findings about the proxy and its credentials"
+        found.findings = [
+            replace(f, action=action) if f.check_id == "login.authentication" else f for f in found.findings
+        ]
     # The proxy has just logged what became of our own login.
     at = next((i for i, f in enumerate(found.findings) if f.check_id == "server.answer"), len(found.findings))
     found.findings[at:at] = _google(target, login, proxy_log)
