@@ -15,6 +15,7 @@ from htc.errors import SchemaError
 from htc.store.tables import metadata
 
 if TYPE_CHECKING:
+    from htc.settings import Settings
     from htc.store.database import Database
     from htc.store.migrating import Migration
 
@@ -136,7 +137,20 @@ def ensure(database: Database) -> None:
             where=database.where,
             hint="run `htc db upgrade` (`htc db upgrade --sql` shows the statements first)",
         )
-    upgrade(database)
+    upgrade(database, settings=None if now.is_empty else _settings_of(database))
+
+
+def _settings_of(database: Database) -> Settings | None:
+    """Settings whose findings log lies beside the embedded database."""
+    from htc.errors import SettingsError
+    from htc.settings import get_settings
+
+    if database.embedded is None:
+        return None
+    try:
+        return get_settings().model_copy(update={"home": database.embedded.root.parent})
+    except SettingsError:
+        return None  # the log is not worth refusing a database whose settings were given by hand
 
 
 def refuse_strange(now: Standing, where: str) -> None:
@@ -149,14 +163,14 @@ def refuse_strange(now: Standing, where: str) -> None:
         raise SchemaError(
             f"the database carries several revision stamps: {', '.join(now.revisions)}",
             where=where,
-            hint="`htc db adopt` finds out from the tables which is right, and asks before it changes any",
+            hint="`htc db adopt` finds out from the tables which is right, keeps every row, and asks first",
         )
     if now.revision is None and now.tables:
         raise SchemaError(
             f"the database has tables of HTC ({', '.join(sorted(now.tables))}) but no revision stamp",
             where=where,
-            hint="a migration failed, or a restore left the stamp out: `htc db adopt` finds out, keeps all rows"
-            " and asks before it changes any",
+            hint="a migration failed, or a restore left the stamp out: `htc db adopt` finds out which,"
+            " keeps every row, and asks first",
         )
     if now.revision is not None and now.revision not in REVISIONS:
         early = is_of_the_early_chain(now.revision)
@@ -172,18 +186,14 @@ def refuse_strange(now: Standing, where: str) -> None:
             f"the database is stamped {now.revision} but already has {' and '.join(now.orphans)},"
             " left by a migration that failed",
             where=where,
-            hint="`htc db adopt` takes them over with their rows, and asks before it changes anything",
+            hint="`htc db adopt` takes them over with their rows, and asks first",
         )
     if now.missing:
         raise SchemaError(
             f"the database is stamped {now.revision} but lacks {', '.join(now.missing)}",
             where=where,
-            hint="somebody dropped them, or a restore stopped half-way: `htc db doctor` says what else is"
-            + (
-                " missing; restore a backup"
-                if now.is_current
-                else " missing, `htc db adopt` makes them anew, empty"
-            ),
+            hint="somebody dropped them, or a restore stopped half-way: restore a backup, or let `htc db adopt` say"
+            " what the rest is and what can be done; it asks first",
         )
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 
 from htc.cli.console import err, out, print_json
 
@@ -63,21 +65,22 @@ def upgrade(
             raise SettingsError("--from goes with --sql", hint="an upgrade starts where the database stands")
         typer.echo(migrating.upgrade_sql(None if start == "empty" else start), nl=False)
         return
-    with Database.open(get_settings(), ensure_schema=False) as database:
+    settings = get_settings()
+    with Database.open(settings, ensure_schema=False) as database:
         if sql:
             with database.connect() as connection:
                 before = schema.standing(connection)
             schema.refuse_strange(before, database.where)
             typer.echo(migrating.upgrade_sql(before.revision), nl=False)
             return
-        outcome = migrating.upgrade(database, tell=tell, patience_s=wait, dry_run=dry_run)
+        outcome = migrating.upgrade(database, tell=tell, patience_s=wait, dry_run=dry_run, settings=settings)
         where = database.where
     _report(outcome, where, as_json)
 
 
 def downgrade(
     revision: Annotated[str, typer.Argument(help="The revision to go back to.")],
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     wait: Wait = 60.0,
     as_json: AsJson = False,
 ) -> None:
@@ -85,11 +88,13 @@ def downgrade(
 
     Example: `htc db downgrade 003_htc_predictions`
     """
+    from htc.errors import InputError
     from htc.settings import get_settings
     from htc.store import migrating
     from htc.store.database import Database
 
-    with Database.open(get_settings(), ensure_schema=False) as database:
+    settings = get_settings()
+    with Database.open(settings, ensure_schema=False) as database:
         lost = migrating.losses(database, revision)
         if any(one.count for one in lost):
             err.print(f"{revision} has no place for this; it is lost for good:", markup=False)
@@ -100,8 +105,14 @@ def downgrade(
         if empty:
             err.print(f"Dropped and empty: {len(empty)} columns and tables.")
         if lost and not yes:
+            if not sys.stdin.isatty():
+                raise InputError(
+                    "a downgrade asks before it drops anything, and there is no terminal to ask at",
+                    where="htc db downgrade",
+                    hint="add --yes to go ahead without being asked",
+                )
             typer.confirm(f"Go back to {revision}?", abort=True, err=True)
-        outcome = migrating.downgrade(database, revision, tell=tell, patience_s=wait)
+        outcome = migrating.downgrade(database, revision, tell=tell, patience_s=wait, settings=settings)
         if database.embedded is not None:
             err.print("The next command that opens this embedded database brings it up again.")
         where = database.where
@@ -112,8 +123,6 @@ def tell(step: Step) -> None:
     """One line on stderr for each step."""
     style = {"waiting": "yellow", "warning": "yellow", "committed": "green"}.get(step.kind, "dim")
     took = f"  [dim]{step.seconds:.2f} s[/]" if step.seconds is not None else ""
-    from rich.markup import escape
-
     err.print(f"[{style}]{step.kind:<11}[/] {escape(step.text)}{took}", soft_wrap=True)
 
 

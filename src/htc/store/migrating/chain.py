@@ -18,7 +18,15 @@ if TYPE_CHECKING:
     from alembic.config import Config
     from sqlalchemy import Connection
 
-__all__ = ["LOCK_TIMEOUT_MS", "config", "move", "need_known", "path_between", "upgrade_sql"]
+__all__ = [
+    "LOCK_TIMEOUT_MS",
+    "config",
+    "move",
+    "need_known",
+    "path_between",
+    "run_alone",
+    "upgrade_sql",
+]
 
 LOCK_TIMEOUT_MS = 900
 """How long a migration queues for a table. Shorter than PostgreSQL's deadlock_timeout (1 s): where it and a
@@ -111,6 +119,22 @@ def move(
         )
         raise
     return tuple(applied)
+
+
+def run_alone(connection: Connection, revision: str) -> None:
+    """Do what one revision does, whatever the stamp; the stamp stays.
+
+    Raises:
+        SchemaError: no such revision.
+        StoreError: the database refused.
+    """
+    from alembic.operations import Operations
+    from alembic.runtime.migration import MigrationContext
+    from alembic.script import ScriptDirectory
+
+    script = ScriptDirectory.from_config(config()).get_revision(need_known(revision))
+    with _ALEMBIC, store_errors(), Operations.context(MigrationContext.configure(connection)):
+        script.module.upgrade()
 
 
 def upgrade_sql(start: str | None = None, end: str = HEAD) -> str:

@@ -13,13 +13,14 @@ from sqlalchemy import Connection, text
 from htc.errors import SchemaError
 from htc.store import catalogue
 from htc.store.migrating.chain import move, need_known
-from htc.store.migrating.log import note
+from htc.store.migrating.log import failures_noted, note
 from htc.store.migrating.outcome import Applied, Migration, Step, Tell, quiet
 from htc.store.migrating.transaction import PATIENCE_S, quoted, transaction
 from htc.store.migrating.upgrade import count_rows, drift_of, verify
 from htc.store.schema import REVISIONS, Standing, refuse_strange, standing
 
 if TYPE_CHECKING:
+    from htc.settings import Settings
     from htc.store.database import Database
 
 __all__ = ["Loss", "downgrade", "losses"]
@@ -61,7 +62,12 @@ def losses(database: Database, revision: str) -> tuple[Loss, ...]:
 
 
 def downgrade(
-    database: Database, revision: str, *, tell: Tell = quiet, patience_s: float = PATIENCE_S
+    database: Database,
+    revision: str,
+    *,
+    tell: Tell = quiet,
+    patience_s: float = PATIENCE_S,
+    settings: Settings | None = None,
 ) -> Migration:
     """Go back to an earlier revision. What it has no place for is lost, see :func:`losses`.
 
@@ -70,11 +76,20 @@ def downgrade(
         revision: where to go.
         tell: hears of every step.
         patience_s: seconds for which it tries to get its locks.
+        settings: whose findings log keeps the outcome; None keeps it nowhere.
 
     Raises:
         SchemaError: no such revision, or the outcome is not what it promises.
         StoreError: the database refused, or others hold the tables; it then stands where it stood.
     """
+    with failures_noted(database, settings, "downgrade"):
+        outcome = _downgrade(database, revision, tell, patience_s)
+    if outcome.applied:
+        note(database, settings, "downgrade", outcome)
+    return outcome
+
+
+def _downgrade(database: Database, revision: str, tell: Tell, patience_s: float) -> Migration:
     started = time.perf_counter()
     steps: list[Step] = []
 
@@ -118,12 +133,9 @@ def downgrade(
     for one in lost:
         if one.count:
             say(Step("note", f"dropped: {one.in_words()}"))
-    outcome = Migration(
+    return Migration(
         before=start, after=revision, applied=applied, rows=rows, seconds=seconds, steps=tuple(steps)
     )
-    if applied:
-        note(database, "downgrade", outcome)
-    return outcome
 
 
 def _refuse(now: Standing, revision: str, where: str) -> None:
