@@ -158,6 +158,14 @@ def test_a_home_that_cannot_be_written(run: Run, tmp_path: Path, monkeypatch: py
     assert "not kept" in done.err
 
 
+def test_a_read_only_home(run: Run, tmpfs: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTC_HOME", str(tmpfs("ro,size=1m")))
+    done = run("db", "doctor")
+    assert done.code == 4
+    assert "cannot be written by you" in done.out
+    assert "not kept" in done.err
+
+
 def test_a_disk_with_no_room(run: Run, tmpfs: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> None:
     small = tmpfs("size=1m")
     (small / "filler").write_bytes(b"x" * 1_000_000)

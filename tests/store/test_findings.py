@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import os
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -113,16 +113,25 @@ def test_where_nothing_can_be_written_the_table_still_is(database: Database, tmp
     assert log.trouble is not None
 
 
-def test_a_read_only_home(database: Database, settings: Settings) -> None:
-    settings.home.mkdir()
-    settings.home.chmod(0o500)
-    try:
-        if os.access(settings.home, os.W_OK):
-            pytest.skip("this account may write anywhere")
-        kept = record([finding(1)], command="doctor", settings=settings, database=database)
-    finally:
-        settings.home.chmod(0o700)
+def test_a_read_only_home(database: Database, tmpfs: Callable[[str], Path]) -> None:
+    settings = Settings(home=tmpfs("ro,size=1m"))
+    kept = record([finding(1)], command="doctor", settings=settings, database=database)
     assert (kept.in_journal, kept.in_table) == (False, True)
+    assert kept.trouble is not None
+    assert len(read(settings, database).entries) == 1
+
+
+def test_a_full_disk(settings: Settings, tmpfs: Callable[[str], Path]) -> None:
+    full = Settings(home=tmpfs("size=64k"))
+    record([finding(1)], command="doctor", settings=full, where="x")
+    with pytest.raises(OSError, match="No space"):
+        (full.home / "filler").write_bytes(b"x" * 100_000)
+    kept = record([finding(i) for i in range(2, 50)], command="doctor", settings=full, where="x")
+    assert not kept.in_journal
+    (full.home / "filler").unlink()
+    record([finding(99)], command="doctor", settings=full, where="x")
+    checks = [e.check_id for e in read(full).entries]
+    assert (checks[0], checks[-1]) == ("check.1", "check.99")
 
 
 def test_a_torn_line_costs_itself_only(settings: Settings) -> None:
