@@ -14,6 +14,7 @@ __all__ = [
     "PRESSURE_BANDS",
     "RANKED",
     "RANKED_FROM_K",
+    "SET_ASIDE",
     "bete_runs",
     "campaigns",
     "findings",
@@ -52,6 +53,8 @@ LIVE = "deleted_at IS NULL AND tc_predicted >= 0 AND tc_predicted < 'Infinity'"
 shown by id, not ranked."""
 RANKED = "deleted_at IS NULL AND tc_predicted >= 1 AND tc_predicted < 'Infinity'"
 """Rows that the filters are indexed for."""
+SET_ASIDE = "deleted_at IS NOT NULL AND tc_predicted >= 0 AND tc_predicted < 'Infinity'"
+"""Rows that would be ranked, had they not been set aside."""
 
 
 def _bands(column: str, edges: tuple[float, ...]) -> str:
@@ -285,6 +288,8 @@ htc_predictions = sa.Table(
         for n in range(1, ELEMENT_SLOTS + 1)
     ),
     _ranked_index("many_elements", where=f"{RANKED} AND cardinality(elements) > {ELEMENT_SLOTS}"),
+    _ranked_index("system", "elements", where=f"{RANKED} AND elements IS NOT NULL"),
+    _ranked_index("set_aside", where=SET_ASIDE),
     sa.Index(
         "ix_htc_predictions_bete_run_id",
         "bete_run_id",

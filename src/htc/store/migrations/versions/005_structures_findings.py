@@ -34,6 +34,8 @@ LIVE = "deleted_at IS NULL AND tc_predicted >= 0 AND tc_predicted < 'Infinity'"
 RANKED = "deleted_at IS NULL AND tc_predicted >= 1 AND tc_predicted < 'Infinity'"
 """What the filters are indexed for: the view's bound of 1 K keeps three rows of four out of these indexes."""
 
+SET_ASIDE = "deleted_at IS NOT NULL AND tc_predicted >= 0 AND tc_predicted < 'Infinity'"
+
 ORDER = "tc_predicted DESC NULLS LAST, id"
 
 PRESSURE_BAND = (
@@ -62,6 +64,8 @@ INDEXES = {
     "ix_htc_predictions_many_elements": (
         f"({ORDER}) WHERE {RANKED} AND cardinality(elements) > {ELEMENT_SLOTS}"
     ),
+    "ix_htc_predictions_system": f"(elements, {ORDER}) WHERE {RANKED} AND elements IS NOT NULL",
+    "ix_htc_predictions_set_aside": f"({ORDER}) WHERE {SET_ASIDE}",
     "ix_htc_predictions_bete_run_id": "(bete_run_id) WHERE bete_run_id IS NOT NULL",
     "ix_htc_predictions_structure_hash": "(structure_hash) WHERE structure_hash IS NOT NULL",
 }
