@@ -51,7 +51,7 @@ def test_no_description_is_left_over() -> None:
     [
         ("DROP INDEX ix_htc_predictions_ranking", ("index", "missing", "ix_htc_predictions_ranking", "")),
         ("DROP VIEW htc_predictions_v003", ("view", "missing", "htc_predictions_v003", "")),
-        ("ALTER TABLE bete_runs DROP COLUMN mu_star", ("column", "missing", "mu_star", "")),
+        ("ALTER TABLE test_telemetry DROP COLUMN branch", ("column", "missing", "branch", "")),
         (
             "ALTER TABLE test_telemetry ALTER COLUMN lines_added TYPE text",
             ("column", "differs", "lines_added", "type"),
