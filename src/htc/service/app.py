@@ -11,8 +11,9 @@ from starlette.concurrency import run_in_threadpool
 
 from htc.models import load_model
 from htc.service import problems
+from htc.service.metrics import Metrics, RequestMetrics
 from htc.service.ranking import RankingRefresher
-from htc.service.routers import htc
+from htc.service.routers import htc, metrics
 from htc.service.state import Service
 from htc.settings import Settings, get_settings
 from htc.store import Database
@@ -30,16 +31,19 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     opened keeps the application from starting, with the reason.
     """
     chosen = settings or get_settings()
+    told = Metrics()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await run_in_threadpool(load_model, chosen.model)
         database = await run_in_threadpool(Database.open, chosen)
         rankings = RankingRefresher(database)
-        app.state.service = Service(chosen, database, rankings)
+        app.state.service = Service(chosen, database, rankings, told)
+        told.watch(database)
         try:
             yield
         finally:
+            await run_in_threadpool(told.unwatch)
             await run_in_threadpool(rankings.close)
             await run_in_threadpool(database.close)
 
@@ -51,6 +55,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     # There are no keys yet: a page of another site must not reach this service through a name of its own.
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(LOOPBACK_HOSTS))
+    # Outside of it, so that what is turned away is counted as well.
+    app.add_middleware(RequestMetrics, metrics=told)
+    app.state.metrics = told
     problems.install(app)
     app.include_router(htc.router)
+    app.include_router(metrics.router)
     return app

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from htc.errors import InputError
 from htc.materials.formulas import parse_formula
 from htc.materials.inputs import InputItem
 from htc.prediction import Failure
+from htc.service.metrics import Outcome
 from htc.service.schemas import PredictionAnswer, PredictRequest
 from htc.service.state import Service
 from htc.store import get, save
@@ -18,6 +20,19 @@ def predict(service: Service, request: PredictRequest) -> PredictionAnswer:
     Raises:
         HTCError: whatever is wrong with the composition, the model or the database.
     """
+    outcome: Outcome = "failed"
+    try:
+        answer, is_new = _predict(service, request)
+        outcome = "repeated" if not is_new else "predicted" if answer.applicable else "outside_theory"
+    except InputError:
+        outcome = "rejected"
+        raise
+    finally:
+        service.metrics.count_prediction(outcome)
+    return answer
+
+
+def _predict(service: Service, request: PredictRequest) -> tuple[PredictionAnswer, bool]:
     item = InputItem(request.composition, "formula", parse_formula(request.composition))
     mu_star = service.settings.mu_star if request.mu_star is None else request.mu_star
     (result,) = service.predictor().predict([item], pressure_gpa=request.pressure_gpa, mu_star=mu_star)
@@ -27,4 +42,5 @@ def predict(service: Service, request: PredictRequest) -> PredictionAnswer:
     if saved.is_new:
         service.rankings.note_new_row()
     stored = get(service.database, saved.id).as_dict()
-    return PredictionAnswer.model_validate(stored | {"pressure_required_gpa": stored["pressure_gpa"]})
+    answer = PredictionAnswer.model_validate(stored | {"pressure_required_gpa": stored["pressure_gpa"]})
+    return answer, saved.is_new

@@ -12,6 +12,7 @@ from htc.errors import StoreError
 from htc.models import load_model
 from htc.prediction import Predictor
 from htc.prediction.sources import known_sources, with_store
+from htc.service.metrics import Metrics
 from htc.service.ranking import RankingRefresher
 from htc.settings import Settings
 from htc.store import Database, StoredStructures
@@ -24,11 +25,12 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Service:
-    """Settings, database and ranking of a running service."""
+    """Settings, database, ranking and metrics of a running service."""
 
     settings: Settings
     database: Database
     rankings: RankingRefresher
+    metrics: Metrics
 
     def recover(self) -> None:
         """Start the embedded database again if it died, so that the next request finds it."""

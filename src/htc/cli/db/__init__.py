@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from htc.cli.db import adopt, backup, doctor, schema, server, upgrade_server
+from htc.cli.db import adopt, backup, doctor, schema, server, stats, upgrade_server
 
 __all__ = ["app"]
 
@@ -14,5 +14,5 @@ app = typer.Typer(
     "starts it, the last one stops it.",
     no_args_is_help=True,
 )
-for _group in (server, schema, adopt, backup, upgrade_server, doctor):
+for _group in (server, schema, adopt, backup, upgrade_server, doctor, stats):
     _group.register(app)
