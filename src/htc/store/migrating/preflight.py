@@ -15,6 +15,7 @@ from htc.store.database import MINIMUM_MAJOR
 from htc.store.doctor.check import Check
 from htc.store.doctor.finding import Finding
 from htc.store.doctor.migration_files import check_migration_files
+from htc.store.doctor.migration_statements import check_migration_statements
 from htc.store.migrating.blockers import blockers, in_words
 from htc.store.migrating.chain import path_between
 from htc.store.migrating.outcome import Kind, Step, Tell, quiet
@@ -126,10 +127,14 @@ def _names_at(revision: str) -> frozenset[str]:
 def _files(now: Standing, target: str) -> Finding:
     check = Check(
         "migrate.files",
-        "the migration files do not form one chain",
-        "all files read and their links followed",
+        "the migration files do not form one chain, or cannot be written out as SQL",
+        "all files read, their links followed, their statements written out",
     )
-    for one in check_migration_files():
+    examined = check_migration_files()
+    if not now.is_empty:
+        # An empty database loses nothing when a statement turns out wrong, and is made more often.
+        examined += check_migration_statements()
+    for one in examined:
         if one.verdict == "failure":
             return check.failure(one.result, one.action)
     ahead = path_between(now.revision if now.revision in REVISIONS else None, target)
