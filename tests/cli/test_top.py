@@ -90,7 +90,7 @@ def test_the_table_carries_interval_unit_and_convention(ids: list[str]) -> None:
     ):
         assert value in first
     assert "X1" in second
-    assert f"--after {ids[1]}" in out.stderr
+    assert "next page: htc top -n 2 --after t1." in out.stderr
     assert "outside what the model has seen" in out.stderr
 
 
@@ -101,7 +101,7 @@ def test_pages_and_limits(ids: list[str]) -> None:
         htc("top", "--after", "nothing")
     with pytest.raises(InputError):
         htc("top", "--json", "--csv")
-    with pytest.raises(InputError):
+    with pytest.raises(InputError, match="no place to go on from"):
         htc("top", "--formulas", "--after", ids[0])
     assert htc("top", "-n", "0").exit_code == 2
 

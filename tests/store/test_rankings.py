@@ -10,7 +10,17 @@ import pytest
 from sqlalchemy import event, text
 
 from htc.errors import InputError, NotFoundError, SchemaError
-from htc.store import Database, freshness, refresh_rankings, save, top, top_formulas
+from htc.store import (
+    Database,
+    Filters,
+    Formula,
+    Freshness,
+    freshness,
+    refresh_rankings,
+    save,
+    top,
+    top_formulas,
+)
 
 if TYPE_CHECKING:
     from htc.prediction.record import Prediction
@@ -25,6 +35,11 @@ def fill(database: Database, make: Make, temperatures: list[float], start: int =
         for i, tc in enumerate(temperatures, start)
     ]
     return [s.id for s in save(database, rows)]
+
+
+def formulas_of(database: Database) -> tuple[list[Formula], Freshness]:
+    page = top_formulas(database, 100)
+    return list(page.rows), page.freshness
 
 
 def test_pages_cover_everything_once_in_order(database: Database, make_prediction: Make) -> None:
@@ -47,14 +62,14 @@ def test_pages_cover_everything_once_in_order(database: Database, make_predictio
 
 def test_least_tc_and_limits(database: Database, make_prediction: Make) -> None:
     fill(database, make_prediction, [1.0, 5.0, 9.0])
-    assert [row.tc_predicted for row in top(database, 10, min_tc=5.0).rows] == [9.0, 5.0]
+    assert [row.tc_predicted for row in top(database, 10, Filters(min_tc=5.0)).rows] == [9.0, 5.0]
     assert top(database, 3).next_cursor is None
     assert top(database, 2).next_cursor is not None
     for n in (0, 10_001):
         with pytest.raises(InputError):
             top(database, n)
     with pytest.raises(InputError):
-        top(database, 1, min_tc=float("nan"))
+        Filters(min_tc=float("nan"))
     with pytest.raises(NotFoundError, match="go on after"):
         top(database, 1, after="nothing")
 
@@ -78,7 +93,7 @@ def test_pages_are_served_by_the_index(database: Database, make_prediction: Make
 
     event.listen(database.engine, "before_cursor_execute", note)
     first = top(database, 100)
-    top(database, 100, 50.0, first.next_cursor)
+    top(database, 100, Filters(min_tc=50.0), first.next_cursor)
     event.remove(database.engine, "before_cursor_execute", note)
     assert len(asked) == 2
     with database.connect() as connection:
@@ -90,13 +105,13 @@ def test_pages_are_served_by_the_index(database: Database, make_prediction: Make
 
 def test_the_ranking_by_formula_knows_its_age(database: Database, make_prediction: Make) -> None:
     fill(database, make_prediction, [2.0, 4.0, 0.5, 6.0])
-    formulas, fresh = top_formulas(database)
+    formulas, fresh = formulas_of(database)
     assert list(formulas) == []
     assert fresh.newer_rows == 4
     fresh = refresh_rankings(database)
     assert fresh.newer_rows == 0
     assert fresh.refreshed_at is not None
-    formulas, fresh_again = top_formulas(database)
+    formulas, fresh_again = formulas_of(database)
     assert fresh_again == fresh
     assert [(f.structure_formula, f.avg_tc, f.prediction_count) for f in formulas] == [
         ("X0", 4.0, 2),
@@ -104,7 +119,7 @@ def test_the_ranking_by_formula_knows_its_age(database: Database, make_predictio
     ]
     fill(database, make_prediction, [3.0], start=10)
     assert freshness(database).newer_rows == 1
-    assert [f.structure_formula for f in top_formulas(database, 1, min_tc=4.0)[0]] == ["X0"]
+    assert [f.structure_formula for f in top_formulas(database, 1, min_tc=4.0).rows] == ["X0"]
 
 
 def test_a_row_being_written_during_a_refresh_counts_as_newer(
@@ -138,7 +153,7 @@ def test_readers_are_not_blocked_by_a_refresh(database: Database, make_predictio
     refresh_rankings(database)
     with database.begin() as connection:
         connection.execute(text("REFRESH MATERIALIZED VIEW CONCURRENTLY top_superconductors"))
-        assert len(top_formulas(database)[0]) == 2  # while the other transaction holds its locks
+        assert len(top_formulas(database).rows) == 2  # while the other transaction holds its locks
 
 
 def test_a_view_never_filled_is_filled(database: Database, make_prediction: Make) -> None:
@@ -146,10 +161,10 @@ def test_a_view_never_filled_is_filled(database: Database, make_prediction: Make
     with database.begin() as connection:
         connection.execute(text("REFRESH MATERIALIZED VIEW top_superconductors WITH NO DATA"))
         connection.execute(text("DELETE FROM ranking_refreshes"))
-    formulas, fresh = top_formulas(database)
+    formulas, fresh = formulas_of(database)
     assert (list(formulas), fresh.refreshed_at, fresh.newer_rows) == ([], None, 1)
     refresh_rankings(database)
-    assert len(top_formulas(database)[0]) == 1
+    assert len(top_formulas(database).rows) == 1
 
 
 def test_a_missing_view_is_said(database: Database) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from htc.cli.console import err, out, print_json
 from htc.errors import InputError
@@ -16,7 +18,7 @@ from htc.errors import InputError
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from htc.store import Formula, Freshness, Ranked
+    from htc.store import Filters, Formula, Freshness, Ranked
 
 __all__ = ["freshness_in_words", "register"]
 
@@ -31,12 +33,62 @@ def register(app: typer.Typer) -> None:
 
 def top(
     n: Annotated[int, typer.Option("-n", "--number", min=1, max=10_000, help="Rows to show.")] = 20,
+    elements: Annotated[
+        str | None,
+        typer.Option("--elements", metavar="B,Mg", help="Only materials with all of these elements."),
+    ] = None,
+    without: Annotated[
+        str | None, typer.Option("--without", metavar="O,F", help="Only materials with none of these.")
+    ] = None,
+    only: Annotated[
+        str | None,
+        typer.Option("--only", metavar="B,Mg,C", help="Only materials of these elements and no others."),
+    ] = None,
     min_tc: Annotated[float | None, typer.Option("--min-tc", help="Only Tc at or above this, in K.")] = None,
+    max_tc: Annotated[float | None, typer.Option("--max-tc", help="Only Tc at or below this, in K.")] = None,
+    min_pressure: Annotated[
+        float | None, typer.Option("--min-pressure", help="Only at this pressure or above, in GPa.")
+    ] = None,
+    max_pressure: Annotated[
+        float | None, typer.Option("--max-pressure", help="Only at this pressure or below, in GPa.")
+    ] = None,
+    stable: Annotated[
+        bool,
+        typer.Option(
+            "--stable", help="Only where phonons and thermodynamics were examined and both found stable."
+        ),
+    ] = False,
+    max_hull: Annotated[
+        float | None,
+        typer.Option("--max-hull", help="Only at most this far above the convex hull, in eV/atom."),
+    ] = None,
+    confidence: Annotated[
+        str | None,
+        typer.Option(
+            "--confidence",
+            metavar="LEVEL",
+            help="Only this confidence or a higher one: low, medium, high. Several, with commas: only those.",
+        ),
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", metavar="ID", help="Only predictions by the model of this id.")
+    ] = None,
+    run: Annotated[
+        str | None, typer.Option("--run", metavar="ID", help="Only predictions of the run of this id.")
+    ] = None,
+    formula: Annotated[
+        str | None, typer.Option("--formula", help="Only this composition, written in any order.")
+    ] = None,
     formulas: Annotated[
         bool, typer.Option("--formulas", help="Average over all predictions for structures of a formula.")
     ] = False,
     after: Annotated[
-        str | None, typer.Option("--after", metavar="ID", help="Go on below the prediction of this id.")
+        str | None,
+        typer.Option(
+            "--after",
+            metavar="PLACE",
+            help="Go on where a page ended: its last line says how, or a whole id.",
+        ),
     ] = None,
     chart: Annotated[bool, typer.Option("--chart", help="Draw the ranking as bars in the terminal.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a list in JSON.")] = False,
@@ -44,49 +96,141 @@ def top(
 ) -> None:
     """Rank the stored predictions by critical temperature.
 
-    Example: `htc top -n 10 --min-tc 20`
+    A prediction that lacks a value asked for is left out.
+
+    Example: `htc top -n 10 --elements B,Mg --max-pressure 10 --confidence medium`
     """
     if as_json and as_csv:
         raise InputError("--json and --csv exclude each other")
-    if formulas and after is not None:
-        raise InputError("--after pages through predictions, not through --formulas")
-    from htc.store import Database, freshness, top_formulas
+    wishes: dict[str, Any] = {
+        "--elements": elements,
+        "--without": without,
+        "--only": only,
+        "--min-tc": min_tc,
+        "--max-tc": max_tc,
+        "--min-pressure": min_pressure,
+        "--max-pressure": max_pressure,
+        "--stable": stable or None,
+        "--max-hull": max_hull,
+        "--confidence": confidence,
+        "--model": model,
+        "--run": run,
+        "--formula": formula,
+    }
+    wishes = {option: value for option, value in wishes.items() if value is not None}
+    if formulas and (beyond := [option for option in wishes if option != "--min-tc"]):
+        raise InputError(f"{beyond[0]} filters predictions, not the averages of --formulas")
+    from htc.store import Database, top_formulas
     from htc.store import top as top_predictions
 
+    filters = _filters(wishes)
     rows: Sequence[Ranked] | Sequence[Formula]
     with Database.open() as database:
-        cursor = None
         if formulas:
-            rows, fresh = top_formulas(database, n, min_tc)
+            averages = top_formulas(database, n, min_tc, after)
+            rows, cursor, fresh = averages.rows, averages.next_cursor, averages.freshness
         else:
-            page = top_predictions(database, n, min_tc, after)
-            rows, cursor, fresh = page.rows, page.next_cursor, freshness(database)
+            page = top_predictions(database, n, filters, after)
+            rows, cursor, fresh = page.rows, page.next_cursor, None
     if as_json:
         print_json([_plain(row) for row in rows])
     elif as_csv:
         _print_csv([_plain(row) for row in rows], _columns(formulas))
-    elif not rows:
-        err.print("nothing is ranked here yet: `htc predict MgB2` stores a first prediction, `htc demo` many")
-    else:
+    elif rows:
         table = _formula_table(rows) if formulas else _prediction_table(rows, out.width)  # type: ignore[arg-type]  # by flag
         out.print(table)
         if chart:
             from htc.cli.chart import bar_chart
 
             out.print(bar_chart(*_bars(rows)), markup=False)
-    if formulas:
+    elif cursor is None and (wishes or after):
+        err.print("nothing more is ranked" if after else "no stored prediction fulfils all of this")
+    elif cursor is None:
+        err.print("nothing is ranked here yet: `htc predict MgB2` stores a first prediction, `htc demo` many")
+    if fresh is not None:
         err.print(f"[dim]ranking by formula: {freshness_in_words(fresh)}[/]", soft_wrap=True)
     if not formulas and not (as_json or as_csv) and any(r.extrapolation_warning for r in rows):  # type: ignore[union-attr]  # by flag
         err.print("[dim](!) outside what the model has seen; `htc show ID` says in what[/]", soft_wrap=True)
-    if cursor is not None and not (as_json or as_csv):
-        err.print(f"[dim]next page: htc top -n {n} --after {cursor}[/]", soft_wrap=True)
+    if cursor is not None:
+        if len(rows) < n:
+            err.print("[dim]many predictions that do not fit were passed over; the next page goes on[/]")
+        if len(rows) < n or not (as_json or as_csv):
+            shown = " --formulas" if formulas else ""
+            again = f"htc top -n {n}{shown}{_as_options(wishes)} --after {cursor}"
+            err.print(f"[dim]next page: {escape(again)}[/]", soft_wrap=True)
+
+
+def _filters(wishes: dict[str, Any]) -> Filters:
+    from htc.store import Filters
+
+    levels = [level.strip() for level in wishes.get("--confidence", "").split(",") if level.strip()]
+    if "--confidence" in wishes and not levels:
+        raise InputError("no level of confidence is named", where="--confidence", hint="low, medium, high")
+    stable = True if "--stable" in wishes else None
+    try:
+        return Filters(
+            elements=_list(wishes, "--elements"),
+            without=_list(wishes, "--without"),
+            only=_list(wishes, "--only"),
+            min_tc=wishes.get("--min-tc"),
+            max_tc=wishes.get("--max-tc"),
+            min_pressure_gpa=wishes.get("--min-pressure"),
+            max_pressure_gpa=wishes.get("--max-pressure"),
+            phonon_stable=stable,
+            thermo_stable=stable,
+            max_hull_distance_ev=wishes.get("--max-hull"),
+            min_confidence=levels[0] if len(levels) == 1 else None,
+            confidence=tuple(levels) if len(levels) > 1 else (),
+            model=wishes.get("--model"),
+            run=wishes.get("--run"),
+            formula=_reduced(wishes["--formula"]) if "--formula" in wishes else None,
+        )
+    except InputError as error:
+        if error.where is not None:
+            error.where = ", ".join(_OPTION.get(name, name) for name in error.where.split(", "))
+        raise
+
+
+_OPTION = {
+    "elements": "--elements",
+    "without": "--without",
+    "only": "--only",
+    "min_tc": "--min-tc",
+    "max_tc": "--max-tc",
+    "min_pressure_gpa": "--min-pressure",
+    "max_pressure_gpa": "--max-pressure",
+    "max_hull_distance_ev": "--max-hull",
+    "confidence": "--confidence",
+    "model": "--model",
+    "run": "--run",
+}
+
+
+def _list(wishes: dict[str, Any], option: str) -> tuple[str, ...]:
+    return tuple(wishes[option].split(",")) if option in wishes else ()
+
+
+def _reduced(text: str) -> str:
+    from htc.materials.formulas import parse_formula
+
+    return str(parse_formula(text).reduced_formula)
+
+
+def _as_options(wishes: dict[str, Any]) -> str:
+    given = (
+        option if value is True else f"{option} {shlex.quote(str(value))}" for option, value in wishes.items()
+    )
+    return "".join(f" {text}" for text in given)
 
 
 def freshness_in_words(fresh: Freshness) -> str:
     """How old the ranking by formula is."""
+    from htc.store.refreshing import NEWER_COUNTED
+
+    rows = f"{fresh.newer_rows}" if fresh.newer_rows < NEWER_COUNTED else f"{NEWER_COUNTED:,} or more"
     if fresh.refreshed_at is None:
-        return f"never computed; {fresh.newer_rows} rows wait"
-    newer = "nothing newer stored" if fresh.newer_rows == 0 else f"{fresh.newer_rows} newer rows not in it"
+        return f"never computed; {rows} rows wait"
+    newer = "nothing newer stored" if fresh.newer_rows == 0 else f"{rows} newer rows not in it"
     return f"as of {fresh.refreshed_at:%Y-%m-%d %H:%M:%S} UTC, {newer}"
 
 

@@ -12,11 +12,10 @@ from starlette.concurrency import run_in_threadpool
 from htc.models import load_model
 from htc.service import problems
 from htc.service.metrics import Metrics, RequestMetrics
-from htc.service.ranking import RankingRefresher
 from htc.service.routers import htc, metrics
 from htc.service.state import Service
 from htc.settings import Settings, get_settings
-from htc.store import Database
+from htc.store import Database, RankingRefresher
 from htc.version import __version__
 
 __all__ = ["LOOPBACK_HOSTS", "create_app"]

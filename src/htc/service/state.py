@@ -13,9 +13,8 @@ from htc.models import load_model
 from htc.prediction import Predictor
 from htc.prediction.sources import known_sources, with_store
 from htc.service.metrics import Metrics
-from htc.service.ranking import RankingRefresher
 from htc.settings import Settings
-from htc.store import Database, StoredStructures
+from htc.store import Database, RankingRefresher, StoredStructures
 
 __all__ = ["Service", "ServiceState"]
 

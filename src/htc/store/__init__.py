@@ -9,33 +9,43 @@
 
 from htc.store.database import Database
 from htc.store.deletion import bring_back, set_aside
-from htc.store.predictions import Saved, StoredPrediction, get, save, save_each
-from htc.store.rankings import (
-    Formula,
-    Freshness,
-    Page,
-    Ranked,
-    freshness,
-    refresh_rankings,
-    top,
-    top_formulas,
+from htc.store.filters import Filters
+from htc.store.listing import (
+    RunPage,
+    StoredCrystal,
+    StoredRun,
+    StructurePage,
+    find_structures,
+    list_runs,
 )
+from htc.store.predictions import Saved, StoredPrediction, get, save, save_each
+from htc.store.rankings import Formula, FormulaPage, Page, Ranked, top, top_formulas
+from htc.store.refreshing import Freshness, RankingRefresher, freshness, refresh_rankings
 from htc.store.runs import finish_run, start_campaign, start_run
 from htc.store.structures import StoredStructures
 
 __all__ = [
     "Database",
+    "Filters",
     "Formula",
+    "FormulaPage",
     "Freshness",
     "Page",
     "Ranked",
+    "RankingRefresher",
+    "RunPage",
     "Saved",
+    "StoredCrystal",
     "StoredPrediction",
+    "StoredRun",
     "StoredStructures",
+    "StructurePage",
     "bring_back",
+    "find_structures",
     "finish_run",
     "freshness",
     "get",
+    "list_runs",
     "refresh_rankings",
     "save",
     "save_each",

@@ -1,28 +1,52 @@
-"""The best materials: pages by key, the ranking by formula, and how fresh it is."""
+"""The best materials: pages by key under any filters, and the ranking by formula."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 import sqlalchemy as sa
 
-from htc.errors import InputError, NotFoundError, SchemaError
-from htc.store.tables import LIVE, bete_runs, htc_predictions, ranking_refreshes, top_superconductors
+from htc.errors import InputError, NotFoundError
+from htc.store import cursors
+from htc.store.filters import Filters
+from htc.store.refreshing import (
+    Freshness,
+    freshness,
+    is_populated,
+    read_freshness,
+    refresh_rankings,
+)
+from htc.store.tables import htc_predictions, top_superconductors
+from htc.store.walk import Place, walk
 
 if TYPE_CHECKING:
     from htc.store.database import Database
 
-__all__ = ["Formula", "Freshness", "Page", "Ranked", "freshness", "refresh_rankings", "top", "top_formulas"]
-
-VIEW: Final = "top_superconductors"
-REFRESH_LOCK: Final = 0x4854_4302
-"""Key of the advisory lock that lets one refresh work at a time."""
+__all__ = [
+    "CANDIDATES",
+    "MAX_PAGE",
+    "Formula",
+    "FormulaPage",
+    "Freshness",
+    "Page",
+    "Ranked",
+    "check_page",
+    "freshness",
+    "refresh_rankings",
+    "top",
+    "top_formulas",
+]
 
 MAX_PAGE: Final = 10_000
+
+CANDIDATES: Final = 50_000
+"""Rows looked at for a page before what was found so far is given: some tenths of a second."""
+
+_BY_TC: Final = "t"
+_BY_FORMULA: Final = "f"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,13 +72,17 @@ class Ranked:
     source: str | None
 
 
+_COLUMNS: Final = ", ".join(Ranked.__dataclass_fields__)
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """Some rows of the ranking and where the next ones begin."""
 
     rows: tuple[Ranked, ...]
     next_cursor: str | None
-    """For ``after``: the id of the last row; None on the last page."""
+    """For ``after``; None on the last page. A page with fewer rows than asked for, even none, and a cursor:
+    the search was stopped after many rows that do not pass, and goes on from there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,152 +97,116 @@ class Formula:
 
 
 @dataclass(frozen=True, slots=True)
-class Freshness:
-    """How old the ranking by formula is."""
+class FormulaPage:
+    """Some rows of the ranking by formula, where the next ones begin, and how old it is."""
 
-    refreshed_at: datetime | None
-    """When it was last computed; None: never."""
-    newer_rows: int
-    """Rows of bete_runs stored since, which it does not show."""
+    rows: tuple[Formula, ...]
+    next_cursor: str | None
+    """For ``after``; None on the last page."""
+    freshness: Freshness
 
 
-def top(database: Database, n: int = 20, min_tc: float | None = None, after: str | None = None) -> Page:
-    """The predictions of highest Tc. Page 10,000 costs what page 1 costs.
+def top(
+    database: Database,
+    n: int = 20,
+    filters: Filters | None = None,
+    after: str | None = None,
+    *,
+    candidates: int | None = CANDIDATES,
+) -> Page:
+    """The predictions of highest Tc, equal ones by id. Page 10,000 costs what page 1 costs.
+
+    Each filter has an index in this order; the most selective one is walked and the others are checked on
+    the way. What costs time is therefore rows that fulfil that one and not the others: after ``candidates``
+    of them the page ends early, with a cursor that goes on. Tc below 1 K is outside the filters' indexes
+    and looked for among all rows, no more than a tenth of ``candidates`` once something was found.
 
     Args:
         database: an open database.
         n: rows a page, 1 to 10,000.
-        min_tc: only Tc at or above this, K.
-        after: ``next_cursor`` of the page before: only what ranks below that prediction.
+        filters: which predictions; all when None.
+        after: ``next_cursor`` of the page before, or the id of its last row: only what ranks below. It may be
+            used under other filters too.
+        candidates: rows to look at before giving what was found so far; None: as many as it takes.
 
     Raises:
-        InputError: n out of range, or min_tc not a number.
+        InputError: n out of range, or a damaged cursor.
         NotFoundError: no ranked prediction has the id ``after``.
+        StoreError: the database does not answer.
     """
-    _check_page(n, min_tc)
-    t = htc_predictions.c
-    # Order and NULLS LAST are the index's own, or it would not be used.
-    query = (
-        sa.select(*(t[name] for name in Ranked.__dataclass_fields__))
-        # Rows of an earlier version may hold NaN, infinity or a negative Tc: kept, shown by id, not ranked.
-        .where(sa.text(LIVE))
-        .order_by(t.tc_predicted.desc().nulls_last(), t.id)
-        .limit(n + 1)
-    )
-    if min_tc is not None:
-        query = query.where(t.tc_predicted >= min_tc)
+    check_page(n)
+    if candidates is not None and candidates < 1:
+        raise InputError(f"{candidates} candidates are too few to find anything", hint="1 or more, or None")
     with database.connect() as connection:
-        if after is not None:
-            tc = connection.execute(sa.select(t.tc_predicted).where(t.id == after)).scalar_one_or_none()
-            if tc is None:
-                raise NotFoundError(
-                    f"there is no ranked prediction {after!r} to go on after",
-                    hint="give the whole id of the last row of the page before",
-                )
-            query = query.where(t.tc_predicted <= tc, sa.or_(t.tc_predicted < tc, t.id > after))
-        rows = [Ranked(**row) for row in connection.execute(query).mappings()]
-    page = tuple(rows[:n])
-    return Page(page, page[-1].id if len(rows) > n else None)
+        place = None if after is None else _place(connection, after)
+        found = walk(connection, _COLUMNS, filters or Filters(), place, n, candidates)
+    rows = tuple(Ranked(**row) for row in found.rows)
+    return Page(rows, cursors.pack(_BY_TC, found.next.tc, found.next.id) if found.next else None)
 
 
 def top_formulas(
-    database: Database, n: int = 20, min_tc: float | None = None
-) -> tuple[Sequence[Formula], Freshness]:
+    database: Database, n: int = 20, min_tc: float | None = None, after: str | None = None
+) -> FormulaPage:
     """The formulas of highest average Tc as of the last refresh, and how long ago that was.
 
-    Raises:
-        InputError: n out of range, or min_tc not a number.
-    """
-    _check_page(n, min_tc)
-    v = top_superconductors.c
-    query = sa.select(top_superconductors).order_by(v.avg_tc.desc(), v.structure_formula).limit(n)
-    if min_tc is not None:
-        query = query.where(v.avg_tc >= min_tc)
-    with database.connect() as connection:
-        populated = _is_populated(connection)
-        rows = [Formula(**row) for row in connection.execute(query).mappings()] if populated else []
-        return rows, _freshness(connection)
-
-
-def freshness(database: Database) -> Freshness:
-    """How fresh the ranking by formula is."""
-    with database.connect() as connection:
-        return _freshness(connection)
-
-
-def refresh_rankings(database: Database) -> Freshness:
-    """Recompute ``top_superconductors`` without blocking its readers, once after a run.
-
-    Concurrent callers take turns; one that waited while another began a refresh after its call has nothing
-    left to do.
+    Args:
+        database: an open database.
+        n: rows a page, 1 to 10,000.
+        min_tc: only an average Tc at or above this, K.
+        after: ``next_cursor`` of the page before. A refresh between two pages may move formulas across.
 
     Raises:
-        StoreError: the database refused.
+        InputError: n out of range, min_tc not a number, or a damaged cursor.
+        SchemaError: the view is missing.
     """
-    with database.begin() as connection:
-        asked = connection.execute(sa.select(sa.func.clock_timestamp())).scalar_one()
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(REFRESH_LOCK)))
-        r = ranking_refreshes.c
-        last = connection.execute(
-            sa.select(sa.func.max(r.started_at)).where(r.view_name == VIEW)
-        ).scalar_one()
-        if last is None or last < asked:
-            _refresh(connection)
-        return _freshness(connection)
-
-
-def _check_page(n: int, min_tc: float | None) -> None:
-    if not 1 <= n <= MAX_PAGE:
-        raise InputError(f"{n} rows cannot be asked for at once", hint=f"ask for 1 to {MAX_PAGE}")
+    check_page(n)
     if min_tc is not None and math.isnan(min_tc):
         raise InputError("the least Tc must be a number")
-
-
-def _refresh(connection: sa.Connection) -> None:
-    started = connection.execute(sa.select(sa.func.clock_timestamp())).scalar_one()
-    # A transaction that writes right now is not in the view, though its created_at is earlier than now.
-    oldest_writer = connection.execute(
-        sa.text(
-            "SELECT min(xact_start) FROM pg_stat_activity WHERE datname = current_database()"
-            " AND backend_xid IS NOT NULL AND pid <> pg_backend_pid()"
-        )
-    ).scalar_one()
-    # CONCURRENTLY needs a view that has been filled once.
-    how = "CONCURRENTLY " if _is_populated(connection) else ""
-    connection.execute(sa.text(f"REFRESH MATERIALIZED VIEW {how}{VIEW}"))
-    count = connection.execute(sa.select(sa.func.count()).select_from(top_superconductors)).scalar_one()
-    connection.execute(
-        sa.insert(ranking_refreshes).values(
-            view_name=VIEW,
-            started_at=started,
-            finished_at=sa.func.clock_timestamp(),
-            covers_until=min(started, oldest_writer) if oldest_writer else started,
-            row_count=count,
-        )
+    v = top_superconductors.c
+    query = (
+        sa.select(top_superconductors)
+        .order_by(v.avg_tc.desc(), v.structure_formula)
+        .limit(sa.literal_column(str(n + 1)))
     )
+    if min_tc is not None:
+        query = query.where(v.avg_tc >= min_tc)
+    if after is not None:
+        tc, formula = cursors.unpack(_BY_FORMULA, after, float, (str, type(None)))
+        # A row without a formula comes last among equals.
+        below = v.avg_tc < tc
+        if formula is not None:
+            below = sa.or_(below, v.structure_formula > formula, v.structure_formula.is_(None))
+        query = query.where(v.avg_tc <= tc, below)
+    with database.connect() as connection:
+        populated = is_populated(connection)
+        rows = [Formula(**row) for row in connection.execute(query).mappings()] if populated else []
+        fresh = read_freshness(connection)
+    cursor = None
+    if len(rows) > n:
+        cursor = cursors.pack(_BY_FORMULA, rows[n - 1].avg_tc, rows[n - 1].structure_formula)
+    return FormulaPage(tuple(rows[:n]), cursor, fresh)
 
 
-def _is_populated(connection: sa.Connection) -> bool:
-    found = connection.execute(
-        sa.text("SELECT relispopulated FROM pg_class WHERE oid = to_regclass(:view)"), {"view": VIEW}
-    ).scalar_one_or_none()
-    if found is None:
-        raise SchemaError(
-            f"the materialized view {VIEW} is missing", hint="`htc db status` shows the revision"
+def check_page(n: int) -> None:
+    """Refuse a page of another size than 1 to ``MAX_PAGE`` rows.
+
+    Raises:
+        InputError: n is out of range.
+    """
+    if not 1 <= n <= MAX_PAGE:
+        raise InputError(f"{n} rows cannot be asked for at once", hint=f"ask for 1 to {MAX_PAGE}")
+
+
+def _place(connection: sa.Connection, after: str) -> Place:
+    if cursors.is_cursor(_BY_TC, after):
+        return Place(*cursors.unpack(_BY_TC, after, float, str))
+    t = htc_predictions.c
+    tc = None
+    if "\0" not in after:
+        tc = connection.execute(sa.select(t.tc_predicted).where(t.id == after)).scalar_one_or_none()
+    if tc is None:
+        raise NotFoundError(
+            f"there is no ranked prediction {after!r} to go on after",
+            hint="give the cursor of the page before, or the whole id of its last row",
         )
-    return bool(found)
-
-
-def _freshness(connection: sa.Connection) -> Freshness:
-    r = ranking_refreshes.c
-    last = connection.execute(
-        sa.select(r.started_at, r.covers_until)
-        .where(r.view_name == VIEW)
-        .order_by(r.started_at.desc())
-        .limit(1)
-    ).one_or_none()
-    newer = sa.select(sa.func.count()).select_from(bete_runs)
-    if last is None:
-        return Freshness(None, connection.execute(newer).scalar_one())
-    newer = newer.where(bete_runs.c.created_at >= last.covers_until)
-    return Freshness(last.started_at.astimezone(UTC), connection.execute(newer).scalar_one())
+    return Place(tc, after)
