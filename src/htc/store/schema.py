@@ -192,8 +192,8 @@ def refuse_strange(now: Standing, where: str) -> None:
         raise SchemaError(
             f"the database is stamped {now.revision} but lacks {', '.join(now.missing)}",
             where=where,
-            hint="somebody dropped them, or a restore stopped half-way: restore a backup, or let `htc db adopt` say"
-            " what the rest is and what can be done; it asks first",
+            hint="somebody dropped them, or a restore stopped half-way: restore a backup, or `htc db adopt`"
+            " says what the rest is and what can be done, and asks first",
         )
 
 

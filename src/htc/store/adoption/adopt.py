@@ -17,7 +17,7 @@ from htc.store.migrating.chain import move, run_alone
 from htc.store.migrating.log import failures_noted, note
 from htc.store.migrating.outcome import Applied, Migration, Step, Tell, quiet
 from htc.store.migrating.preflight import preflight, refuse_failures
-from htc.store.migrating.transaction import PATIENCE_S, quoted, transaction
+from htc.store.migrating.transaction import PATIENCE_S, quoted, transaction, under_lock
 from htc.store.migrating.upgrade import count_rows, drift_of, verify
 from htc.store.schema import HEAD, standing
 
@@ -100,11 +100,12 @@ def _adopt(
         steps.append(step)
         tell(step)
 
-    refuse_failures(preflight(database, first.standing, tell=say, schema_too=False), database.where)
+    with under_lock(database, say) as connection:
+        examined = preflight(connection, database, first.standing, tell=say, schema_too=False)
+    refuse_failures(examined, database.where)
 
     def tables(connection: Connection) -> list[str]:
-        have = catalogue.read(connection).tables
-        return sorted({one.name for one in first.tables} & set(have))
+        return sorted({one.name for one in first.tables} & catalogue.read(connection).relations)
 
     def work(connection: Connection) -> tuple[tuple[Applied, ...], dict[str, int]]:
         agreed = make_plan(connection, set_aside, where=database.where)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from htc.errors import HTCError, SchemaError
 from htc.store.faults import store_errors
 from htc.store.migrating.outcome import Applied
-from htc.store.schema import HEAD, MIGRATION_LOCK, REVISIONS
+from htc.store.schema import HEAD, MIGRATION_LOCK, REVISIONS, standing
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -93,6 +93,7 @@ def move(
     from alembic import command
     from alembic.util import CommandError
 
+    start = standing(connection).revision
     applied: list[Applied] = []
     since = time.perf_counter()
 
@@ -115,7 +116,7 @@ def move(
         raise SchemaError(str(error), hint="`htc db doctor` looks at the files and the stamp") from error
     except HTCError as error:
         error.what = (
-            f"{_failed_at(connection, applied, target, down)} failed, nothing was changed: {error.what}"
+            f"{_failed_at(start, applied, target, down=down)} failed, nothing was changed: {error.what}"
         )
         raise
     return tuple(applied)
@@ -177,12 +178,9 @@ def _preamble(start: str | None) -> list[str]:
     ]
 
 
-def _failed_at(connection: Connection, applied: list[Applied], target: str, down: bool) -> str:
-    if connection.closed or connection.invalidated:
-        return f"the {'downgrade' if down else 'upgrade'} to {target}"
-    done = applied[-1].revision if applied else None
+def _failed_at(start: str | None, applied: list[Applied], target: str, *, down: bool) -> str:
     if down:
-        following = REVISIONS[REVISIONS.index(done) - 1] if done in REVISIONS else None
-    else:
-        following = REVISIONS[REVISIONS.index(done) + 1] if done in REVISIONS and done != HEAD else None
-    return f"revision {following}" if following else f"the {'downgrade' if down else 'upgrade'} to {target}"
+        left = list(reversed(path_between(target, start or HEAD)))
+        return f"taking back revision {left[len(applied)]}" if len(applied) < len(left) else "the downgrade"
+    left = list(path_between(start, target))
+    return f"revision {left[len(applied)]}" if len(applied) < len(left) else "the upgrade"

@@ -16,7 +16,7 @@ from htc.store.migrating.chain import move, need_known
 from htc.store.migrating.log import failures_noted, note
 from htc.store.migrating.outcome import Applied, Migration, Step, Tell, quiet
 from htc.store.migrating.transaction import PATIENCE_S, quoted, transaction
-from htc.store.migrating.upgrade import count_rows, drift_of, verify
+from htc.store.migrating.upgrade import count_rows, drift_of, of_ours, verify
 from htc.store.schema import REVISIONS, Standing, refuse_strange, standing
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def _downgrade(database: Database, revision: str, tell: Tell, patience_s: float)
     def tables(connection: Connection) -> list[str]:
         now = standing(connection)
         _refuse(now, revision, database.where)
-        return sorted(now.tables) if now.revision != revision else []
+        return of_ours(now) if now.revision != revision else []
 
     def work(
         connection: Connection,

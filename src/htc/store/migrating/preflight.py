@@ -44,12 +44,19 @@ _DEPENDENTS: Final = """
 
 
 def preflight(
-    database: Database, now: Standing, target: str = HEAD, *, tell: Tell = quiet, schema_too: bool = True
+    connection: Connection,
+    database: Database,
+    now: Standing,
+    target: str = HEAD,
+    *,
+    tell: Tell = quiet,
+    schema_too: bool = True,
 ) -> list[Finding]:
     """Examine whether an upgrade from ``now`` to ``target`` can succeed.
 
     Args:
-        database: an open database.
+        connection: one that holds the migration lock: what other migrators make half-way is not examined.
+        database: the database it belongs to.
         now: where it stands.
         target: where it is to stand.
         tell: hears of every finding at once.
@@ -83,9 +90,8 @@ def preflight(
         lambda c: _activity(c, now),
         lambda c: _room(c, now, database),
     ]
-    with database.connect() as connection:
-        for check in checks:
-            keep(check(connection))
+    for check in checks:
+        keep(check(connection))
     return out
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from sqlalchemy import Connection, text
@@ -22,7 +23,7 @@ from htc.store.schema import MIGRATION_LOCK
 if TYPE_CHECKING:
     from htc.store.database import Database
 
-__all__ = ["PATIENCE_S", "quoted", "transaction"]
+__all__ = ["PATIENCE_S", "quoted", "transaction", "under_lock"]
 
 PATIENCE_S: Final = 60.0
 """How long an upgrade tries to get its locks before it gives up, by default."""
@@ -54,7 +55,7 @@ def transaction(
     Args:
         database: an open database.
         work: what is done; it runs anew after each failure to get a lock.
-        tables: which tables it will change, asked under the migration lock.
+        tables: which tables and materialized views it will change, asked under the migration lock.
         tell: hears of every wait.
         patience_s: seconds until it gives up.
         commit: False rolls everything back at the end.
@@ -72,9 +73,8 @@ def transaction(
                 _take_migration_lock(connection, tell, database.where)
                 wanted = list(tables(connection))
                 if wanted:
-                    connection.exec_driver_sql(f"LOCK TABLE {', '.join(map(quoted, wanted))}")
-                    names = "1 table" if len(wanted) == 1 else f"{len(wanted)} tables"
-                    tell(Step("locked", f"no other migrator, {names} to ourselves"))
+                    _lock(connection, wanted)
+                    tell(Step("locked", f"to ourselves: {', '.join(wanted)}"))
                 result = work(connection)
                 if commit:
                     connection.commit()
@@ -95,9 +95,39 @@ def transaction(
         time.sleep(random.uniform(*_PAUSE_S))  # noqa: S311 - only to not fall into step with others
 
 
+@contextmanager
+def under_lock(database: Database, tell: Tell) -> Iterator[Connection]:
+    """A connection for looking while no other migrator works; nothing is kept.
+
+    Raises:
+        StoreError: another migrator does not come to an end.
+    """
+    with database.connect() as connection:
+        _take_migration_lock(connection, tell, database.where)
+        yield connection
+
+
 def quoted(name: str) -> str:
     """A name as SQL writes it."""
     return '"' + name.replace('"', '""') + '"'
+
+
+def _lock(connection: Connection, names: Iterable[str]) -> None:
+    """Everything at once, at the beginning: no lock is asked for while readers already wait for us."""
+    found = connection.execute(
+        text(
+            "SELECT relname, nspname, relkind::text FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace"
+            " WHERE relname = ANY (:names) AND pg_table_is_visible(pg_class.oid) ORDER BY 1"
+        ),
+        {"names": list(names)},
+    ).all()
+    for name, schema, kind in found:
+        if kind == "m":
+            # LOCK TABLE takes no materialized views; this locks like it and changes nothing.
+            connection.exec_driver_sql(f"ALTER MATERIALIZED VIEW {quoted(name)} SET SCHEMA {quoted(schema)}")
+    tables = [quoted(name) for name, _, kind in found if kind in {"r", "p"}]
+    if tables:
+        connection.exec_driver_sql(f"LOCK TABLE {', '.join(tables)}")
 
 
 def _take_migration_lock(connection: Connection, tell: Tell, where: str) -> None:

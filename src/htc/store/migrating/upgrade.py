@@ -15,7 +15,7 @@ from htc.store.migrating.chain import move
 from htc.store.migrating.log import failures_noted, note
 from htc.store.migrating.outcome import Applied, Migration, Step, Tell, quiet
 from htc.store.migrating.preflight import preflight, refuse_failures
-from htc.store.migrating.transaction import PATIENCE_S, quoted, transaction
+from htc.store.migrating.transaction import PATIENCE_S, quoted, transaction, under_lock
 from htc.store.schema import HEAD, Standing, refuse_strange, standing
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _CAST: Final = re.compile(r"::[a-z ]+(\(\d+\))?(\[\])?|[()\s]")
 
-__all__ = ["count_rows", "drift_of", "upgrade", "verify"]
+__all__ = ["count_rows", "drift_of", "of_ours", "upgrade", "verify"]
 
 
 def upgrade(
@@ -69,13 +69,20 @@ def _upgrade(database: Database, target: str, tell: Tell, patience_s: float, *, 
         before = standing(connection)
     refuse_strange(before, database.where)
     if before.revision == target:
-        return Migration(before=before, after=target, steps=tuple(steps))
-    refuse_failures(preflight(database, before, target, tell=say), database.where)
+        return Migration(before=before, after=target)
+    with under_lock(database, say) as connection:
+        before = standing(connection)
+        refuse_strange(before, database.where)
+        if before.revision == target:
+            say(Step("note", f"another migrator brought it to {target} meanwhile"))
+            return Migration(before=before, after=target, steps=tuple(steps))
+        examined = preflight(connection, database, before, target, tell=say)
+    refuse_failures(examined, database.where)
 
     def tables(connection: Connection) -> list[str]:
         now = standing(connection)
         refuse_strange(now, database.where)
-        return sorted(now.tables) if now.revision != target else []
+        return of_ours(now) if now.revision != target else []
 
     def work(connection: Connection) -> tuple[Standing, tuple[Applied, ...], dict[str, int]]:
         now = standing(connection)
@@ -108,6 +115,13 @@ def _upgrade(database: Database, target: str, tell: Tell, patience_s: float, *, 
         dry_run=dry_run,
         steps=tuple(steps),
     )
+
+
+def of_ours(now: Standing) -> list[str]:
+    """Our tables and materialized views that are there."""
+    views = catalogue.expected(now.revision).views if now.revision else {}
+    held = [name for name, view in views.items() if view.materialized]
+    return sorted({*now.tables, *held})
 
 
 def count_rows(connection: Connection, tables: frozenset[str]) -> dict[str, int]:
