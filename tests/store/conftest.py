@@ -20,11 +20,20 @@ POSTGRES_15 = [Path("/usr/lib/postgresql/15/bin"), Path("/opt/homebrew/opt/postg
 
 
 @pytest.fixture(scope="session")
-def server_15(tmp_path_factory: pytest.TempPathFactory, test_server_class: Any) -> Iterator[Any]:
-    """A private PostgreSQL 15, where its programs are installed."""
+def postgres_15() -> Path:
+    """Folder of the programs of PostgreSQL 15."""
     folder = next((f for f in POSTGRES_15 if (f / "initdb").exists()), None)
     if folder is None:
         pytest.skip("PostgreSQL 15 is not installed (Debian: apt install postgresql-15)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def server_15(
+    tmp_path_factory: pytest.TempPathFactory, test_server_class: Any, postgres_15: Path
+) -> Iterator[Any]:
+    """A private PostgreSQL 15, where its programs are installed."""
+    folder = postgres_15
     root = tmp_path_factory.mktemp("pg15")
     data, socket_dir, log = root / "data", root / "s", root / "log"
     socket_dir.mkdir(mode=0o700)

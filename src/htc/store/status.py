@@ -43,6 +43,8 @@ class DatabaseStatus:
     server_version: str | None = None
     revision: str | None = None
     program_revision: str = HEAD
+    unused_data_dir: str | None = None
+    """Folder of an embedded database that lies under HTC_HOME while HTC_DATABASE_URL names another one."""
     size_bytes: int | None = None
     tables: tuple[TableSize, ...] = ()
     freshness: Freshness | None = None
@@ -69,11 +71,14 @@ def look(settings: Settings) -> DatabaseStatus:
     Raises:
         StoreError: there is a database and it cannot be opened.
     """
+    from htc.store.embedded import EmbeddedServer
+
     if settings.database_url is not None:
         where, server = redacted(user_url(settings.database_url.get_secret_value())), None
+        beside = EmbeddedServer(settings.home).status()
+        unused = None if beside.state == "absent" else str(beside.data_dir)
     else:
-        from htc.store.embedded import EmbeddedServer
-
+        unused = None
         server = EmbeddedServer(settings.home).status()
         where = str(server.data_dir)
         if server.state == "absent":
@@ -85,6 +90,7 @@ def look(settings: Settings) -> DatabaseStatus:
             size = connection.execute(text("SELECT pg_database_size(current_database())")).scalar_one()
         return DatabaseStatus(
             where=where,
+            unused_data_dir=unused,
             embedded=server is not None,
             server=server,
             server_version=f"{database.server_version // 10_000}.{database.server_version % 10_000}",

@@ -118,6 +118,8 @@ def _print_status(found: DatabaseStatus) -> None:
             state = "none yet: the first prediction makes it"
         facts.add_row("embedded server", state)
         facts.add_row("log", Text(str(found.server.log)))
+    if found.unused_data_dir is not None:
+        facts.add_row("not used", Text(f"{found.unused_data_dir}, since HTC_DATABASE_URL is set"))
     if found.server_version is not None:
         facts.add_row("PostgreSQL", found.server_version)
         current = found.revision == found.program_revision

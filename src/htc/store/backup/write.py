@@ -239,8 +239,9 @@ def _unnamed(file: Path) -> Iterator[Path]:
     """
     with _as_ours(file.parent):
         for leftover in file.parent.glob(f".*{_PARTIAL}"):
-            if is_free(leftover):
-                leftover.unlink(missing_ok=True)
+            with suppress(PermissionError):  # another user's
+                if is_free(leftover):
+                    leftover.unlink(missing_ok=True)
         fd, name = tempfile.mkstemp(prefix=f".{file.name[:100]}-", suffix=_PARTIAL, dir=file.parent)
     try:
         try_lock(fd)
