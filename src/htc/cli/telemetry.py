@@ -211,4 +211,5 @@ def _print_choices(choices: Sequence[Choice]) -> None:
         )
     out.print(table)
     total = sum(choice.duration_s or 0.0 for choice in choices)
-    err.print(f"[dim]{len(choices)} tests, {total:.1f} s by their recorded durations[/]", soft_wrap=True)
+    count = f"{len(choices)} test{'' if len(choices) == 1 else 's'}"
+    err.print(f"[dim]{count}, {total:.1f} s by the recorded durations[/]", soft_wrap=True)

@@ -71,29 +71,27 @@ _SLOWEST: Final = sa.text(
     """
 )
 
-# Code is the same where the commit and the measures of what is not committed are. Only tests with failures
-# are read in full; failures are few, and idx_test_telemetry_passed_created finds them.
+# Code is the same where the commit and the measures of what is not committed are. Only what failed is read in
+# full; that is little, and idx_test_telemetry_passed_created finds it.
 _FLAKY: Final = sa.text(
     """
-    WITH suspects AS MATERIALIZED (
-        SELECT DISTINCT test_name FROM test_telemetry
-        WHERE passed = false AND created_at >= now() - make_interval(secs => :since_s)
+    WITH failing AS MATERIALIZED (
+        SELECT DISTINCT test_name, commit_sha FROM test_telemetry
+        WHERE passed = false AND commit_sha IS NOT NULL
+            AND created_at >= now() - make_interval(secs => :since_s)
     ),
     executions AS (
         SELECT
-            t.*,
-            t.passed <> lag(t.passed) OVER (PARTITION BY t.test_name, code.id ORDER BY t.created_at, t.id)
-                AS flipped,
-            code.id AS code
-        FROM suspects
-        JOIN test_telemetry AS t USING (test_name)
-        CROSS JOIN LATERAL (
-            SELECT row(
-                t.commit_sha, t.files_changed, t.lines_added, t.lines_deleted, t.complexity_delta
-            )::text AS id
-        ) AS code
-        WHERE t.passed IS NOT NULL AND t.commit_sha IS NOT NULL
-            AND t.created_at >= now() - make_interval(secs => :since_s)
+            t.test_name, t.commit_sha, t.files_changed, t.lines_added, t.lines_deleted, t.complexity_delta,
+            t.passed, t.created_at, t.error_message,
+            t.passed <> lag(t.passed) OVER (
+                PARTITION BY t.test_name, t.commit_sha, t.files_changed, t.lines_added, t.lines_deleted,
+                    t.complexity_delta
+                ORDER BY t.created_at, t.id
+            ) AS flipped
+        FROM failing
+        JOIN test_telemetry AS t USING (test_name, commit_sha)
+        WHERE t.passed IS NOT NULL AND t.created_at >= now() - make_interval(secs => :since_s)
     ),
     by_code AS (
         SELECT
@@ -102,17 +100,29 @@ _FLAKY: Final = sa.text(
             max(created_at) FILTER (WHERE NOT passed) AS last_failure,
             (array_agg(error_message ORDER BY created_at DESC) FILTER (WHERE NOT passed))[1] AS last_error
         FROM executions
-        GROUP BY test_name, commit_sha, code
+        GROUP BY
+            test_name, commit_sha, files_changed, lines_added, lines_deleted, complexity_delta
+    ),
+    mixed AS MATERIALIZED (
+        SELECT
+            test_name, sum(failures)::bigint AS failures, sum(flips)::bigint AS flips,
+            array_agg(commit_sha ORDER BY last_run DESC) AS commits, max(last_failure) AS last_failure,
+            (array_agg(last_error ORDER BY last_failure DESC))[1] AS last_error
+        FROM by_code
+        WHERE 0 < failures AND failures < runs
+        GROUP BY test_name
     )
     SELECT
-        test_name, sum(runs)::bigint AS runs, sum(failures)::bigint AS failures, sum(flips)::bigint AS flips,
-        array_agg(commit_sha ORDER BY last_run DESC) FILTER (WHERE failures > 0) AS commits,
-        max(last_failure) AS last_failure,
-        (array_agg(last_error ORDER BY last_failure DESC) FILTER (WHERE failures > 0))[1] AS last_error
-    FROM by_code
-    WHERE failures < runs
-    GROUP BY test_name
-    HAVING sum(failures) > 0
+        mixed.*,
+        (
+            SELECT count(*) FROM test_telemetry AS t
+            WHERE t.test_name = mixed.test_name AND t.passed IS NOT NULL AND t.commit_sha IS NOT NULL
+                AND t.created_at >= now() - make_interval(secs => :since_s)
+        ) - (
+            SELECT coalesce(sum(b.runs), 0)::bigint FROM by_code AS b
+            WHERE b.test_name = mixed.test_name AND b.failures = b.runs
+        ) AS runs
+    FROM mixed
     """
 )
 

@@ -51,7 +51,7 @@ HALF_VALUE_S: Final = 60.0
 """A test that takes as long is worth half of one that takes no time, at the same probability."""
 OVERHEAD_S: Final = 0.01
 """What pytest adds to each test."""
-MAX_CHANGES: Final = 500
+MAX_CHANGES: Final = 100
 """The latest changes of a file that are learned from."""
 
 
@@ -115,43 +115,46 @@ _TESTS: Final = sa.text(
     """
 )
 
-# A change is a commit with what lay uncommitted on top of it. One row of each is enough to know its files;
-# those with one of the asked files are then joined by their commit.
+# A change is a commit with what lay uncommitted on top of it. One row of each is enough to know its files.
+# The subqueries are written so that their rows come by index: the planner cannot know how few they are.
 _TOGETHER: Final = sa.text(
     """
     WITH changes AS MATERIALIZED (
         SELECT
-            commit_sha, coalesce(lines_added, -1) AS added, coalesce(lines_deleted, -1) AS deleted,
-            coalesce(complexity_delta, 0) AS complexity, files_changed, max(id) AS example,
-            max(created_at) AS at
+            commit_sha, lines_added, lines_deleted, complexity_delta, files_changed,
+            max(id) AS example, max(created_at) AS last_run
         FROM test_telemetry
         WHERE commit_sha IS NOT NULL AND files_changed > 0 AND passed IN (true, false)
             AND created_at >= now() - make_interval(secs => :since_s)
-        GROUP BY 1, 2, 3, 4, 5
+        GROUP BY commit_sha, lines_added, lines_deleted, complexity_delta, files_changed
     ),
     relevant AS MATERIALIZED (
-        SELECT c.*, matching.files
-        FROM changes AS c
-        JOIN test_telemetry AS e ON e.id = c.example
+        SELECT changes.*, matching.files
+        FROM changes
+        CROSS JOIN LATERAL (
+            SELECT changed_files FROM test_telemetry AS e WHERE e.id = changes.example OFFSET 0
+        ) AS example
         CROSS JOIN LATERAL (
             SELECT array_agg(name) AS files
             FROM json_array_elements_text(
-                CASE WHEN json_typeof(e.changed_files) = 'array' THEN e.changed_files ELSE '[]' END
+                CASE WHEN json_typeof(changed_files) = 'array' THEN changed_files ELSE '[]' END
             ) AS name
             WHERE name = ANY (CAST(:files AS text[]))
         ) AS matching
         WHERE matching.files IS NOT NULL
-        ORDER BY c.at DESC
+        ORDER BY changes.last_run DESC
         LIMIT :max_changes
     )
-    SELECT t.test_name, r.files, r.files_changed AS size, bool_or(NOT t.passed) AS failed
+    SELECT run.test_name, r.files, r.files_changed AS size, run.failed
     FROM relevant AS r
-    JOIN test_telemetry AS t
-        ON t.commit_sha = r.commit_sha AND coalesce(t.lines_added, -1) = r.added
-        AND coalesce(t.lines_deleted, -1) = r.deleted AND coalesce(t.complexity_delta, 0) = r.complexity
-        AND t.files_changed = r.files_changed
-    WHERE t.passed IS NOT NULL
-    GROUP BY t.test_name, r.example, r.files, r.files_changed
+    CROSS JOIN LATERAL (
+        SELECT t.test_name, bool_or(NOT t.passed) AS failed
+        FROM test_telemetry AS t
+        WHERE t.commit_sha = r.commit_sha AND t.passed IS NOT NULL
+            AND (t.lines_added, t.lines_deleted, t.complexity_delta, t.files_changed)
+                IS NOT DISTINCT FROM (r.lines_added, r.lines_deleted, r.complexity_delta, r.files_changed)
+        GROUP BY t.test_name
+    ) AS run
     """
 )
 
@@ -257,8 +260,7 @@ def _judge(
     signs = sorted((sign for sign in by_file if sign is not None), key=lambda sign: -sign[0])[:LOUDEST]
     failures = test.outcomes.count(False)
     if failures:
-        last = ", the last time too" if not test.outcomes[0] else ""
-        signs.append((_recent_rate(test), f"failed {failures} of its last {len(test.outcomes)} times{last}"))
+        signs.append((_recent_rate(test), _recent_in_words(failures, test.outcomes)))
     fails_not = 1.0
     for p, _ in signs:
         fails_not *= 1.0 - p
@@ -305,6 +307,13 @@ def _recent_rate(test: _Known) -> float:
     failed = sum(w for w, passed in zip(weights, test.outcomes, strict=True) if not passed)
     # One pass is assumed before all: a test that ran once and failed is not sure to fail again.
     return failed / (sum(weights) + 1.0)
+
+
+def _recent_in_words(failures: int, outcomes: Sequence[bool]) -> str:
+    if len(outcomes) == 1:
+        return "its only run failed"
+    last = ", the last one too" if not outcomes[0] else ""
+    return f"failed in {failures} of its last {len(outcomes)} runs{last}"
 
 
 def _within(ranked: list[Choice], n: int | None, budget_s: float | None) -> list[Choice]:
