@@ -22,9 +22,11 @@ MANY = 20_000
 
 
 def execute(database: Database, *statements: str) -> None:
+    """Run statements in a session that leaves: then it hands in its counts, which else may wait for 10 s."""
     with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         for statement in statements:
             connection.exec_driver_sql(statement)
+    database.engine.dispose()
 
 
 def kinds(found: DatabaseStats, **options: Any) -> dict[str, str]:
@@ -32,7 +34,7 @@ def kinds(found: DatabaseStats, **options: Any) -> dict[str, str]:
 
 
 def eventually(look: Callable[[], bool]) -> None:
-    """Sessions hand in their counts when they idle or leave, a moment after the statement."""
+    """Counts arrive a moment after the statement."""
     for _ in range(200):
         if look():
             return
@@ -50,7 +52,7 @@ def index(database: Database, name: str) -> IndexStats:
 
 @pytest.fixture
 def others(database: Database) -> None:
-    """A table of somebody else's in the same schema, with rows and long values; autovacuum leaves it alone."""
+    """Somebody else's table in the same schema, with rows and long values; autovacuum leaves it alone."""
     execute(
         database,
         "CREATE TABLE others (id int PRIMARY KEY, word text, essay text) WITH (autovacuum_enabled = false)",
@@ -113,6 +115,7 @@ def test_sizes_are_the_servers_own(database: Database, others: None) -> None:
 
 
 def test_rows_dead_rows_and_vacuum(database: Database, others: None) -> None:
+    eventually(lambda: table(database, "others").rows == MANY)
     execute(database, "ANALYZE others", "DELETE FROM others WHERE mod(id, 10) >= 4")
     eventually(lambda: table(database, "others").dead_rows >= MANY // 2)
     found = stats(database)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Group
     from rich.table import Table
 
+    from htc.store.database import Database
     from htc.store.stats import DatabaseStats, IndexStats, Note
 
 __all__ = ["register"]
@@ -78,15 +79,17 @@ def stats(
         out.print(_page(found, slow))
 
 
-def _watch(database: object, seconds: float, slow: int) -> None:
+def _watch(database: Database, seconds: float, slow: int) -> None:
     from rich.live import Live
 
-    from htc.store.database import Database
     from htc.store.stats import stats as look
 
-    assert isinstance(database, Database)  # noqa: S101 - for the reader and the type checker
     try:
-        with Live(console=out, screen=out.is_terminal, auto_refresh=False) as live:
+        if not out.is_terminal:
+            while True:
+                out.print(_page(look(database, slow=slow), slow), "")
+                time.sleep(seconds)
+        with Live(console=out, screen=True, auto_refresh=False) as live:
             while True:
                 live.update(_page(look(database, slow=slow), slow), refresh=True)
                 time.sleep(seconds)
