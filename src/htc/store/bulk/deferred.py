@@ -1,8 +1,8 @@
 """Indexes and foreign keys that wait until the rows are in.
 
-Building an index over finished rows is cheaper than keeping it while they come. Nothing is written down about
-what was taken away: what a revision consists of is known, so whatever is missing is made again, by the load that
-took it away or, when that was killed, by the next one, or by ``htc db doctor --fix``.
+Building an index over finished rows is cheaper than keeping it while they come. Nothing is written down
+about what was taken away: what a revision consists of is known, so whatever is missing is made again, by the
+load that took it away or, when that was killed, by the next one, or by ``htc db doctor --fix``.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def only_one(database: Database) -> Iterator[bool]:
 
 
 def take_away(database: Database, target: Target, rules: Rules) -> bool:
-    """Drop the secondary indexes of an empty table, and the foreign keys where they would be checked row by row.
+    """Drop the secondary indexes of an empty table, and foreign keys that would be checked row by row.
 
     Returns:
         Whether it was done: not when the table has rows, or belongs to another role.

@@ -10,6 +10,7 @@ import hashlib
 import secrets
 import time
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -21,13 +22,13 @@ __all__ = ["content_ids", "new_ids"]
 
 CONTENT: Final = (
     "composition", "reduced_formula", "structure_info", "tc_predicted", "tc_lower_95ci", "tc_upper_95ci",
-    "tc_uncertainty", "pressure_required_gpa", "pressure_uncertainty_gpa", "lambda_ep", "omega_log", "mu_star",
-    "xi_parameter", "phonon_stable", "thermo_stable", "hull_distance_eV", "imaginary_modes_count",
-    "prediction_method", "confidence_level", "extrapolation_warning", "experiment_id", "created_by", "created_at",
-    "source", "family", "applicable", "reason", "omega_2", "lambda_ep_uncertainty", "omega_log_uncertainty",
+    "tc_uncertainty", "pressure_required_gpa", "pressure_uncertainty_gpa", "lambda_ep", "omega_log",
+    "mu_star", "xi_parameter", "phonon_stable", "thermo_stable", "hull_distance_eV", "imaginary_modes_count",
+    "prediction_method", "confidence_level", "extrapolation_warning", "experiment_id", "created_by",
+    "created_at", "source", "family", "applicable", "reason", "omega_2", "lambda_ep_uncertainty", "omega_log_uncertainty",
     "extrapolation_reasons", "structure_origin", "model_id", "provenance",
 )  # fmt: skip
-"""What makes up a prediction's content. Never to be changed: another list gives the rows of old files other ids."""
+"""What makes up a prediction's content. Never to be changed: by another list the rows of old files get other ids."""
 
 Ids = np.ndarray[Any, np.dtype[np.uint8]]
 
@@ -58,9 +59,7 @@ def content_ids(columns: Mapping[str, pa.Array], kinds: Mapping[str, Kind]) -> p
     }
     body, offsets = encoded_rows(every, kinds)
     at = offsets.tolist()
-    digests = b"".join(
-        hashlib.sha256(body[start:end]).digest()[:16] for start, end in zip(at[:-1], at[1:], strict=True)
-    )
+    digests = b"".join(hashlib.sha256(body[start:end]).digest()[:16] for start, end in pairwise(at))
     ids = np.frombuffer(digests, np.uint8).reshape(n, 16).copy()
     made = every["created_at"]
     if made.null_count < n:

@@ -11,7 +11,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
-import pyarrow as pa
 from sqlalchemy import text
 
 from htc.errors import InputError, NotFoundError
@@ -93,19 +92,19 @@ def load(
 ) -> LoadReport:
     """Store the rows of a source, each once, in transactions of ``chunk_rows``.
 
-    A row that is there already is recognised by its ``id`` or its ``input_hash``; one that has neither gets an id
-    from what it holds. So a load that was interrupted, whatever the way, is simply run again. Memory does not
-    grow with the source.
+    A row that is there already is recognised by its ``id`` or its ``input_hash``; one that has neither gets
+    an id from what it holds. So a load that was interrupted, whatever the way, is simply run again. Memory does
+    not grow with the source.
 
-    Commits of all chunks but the last do not wait for the disk. That is safe, because the server writes its log
-    in one order: the last commit, which does wait, makes all earlier ones lasting, and only then is the report
-    returned. A machine that dies before it loses the last chunks, never a part of one.
+    Commits of all chunks but the last do not wait for the disk. That is safe, because the server writes its
+    log in one order: the last commit, which does wait, makes all earlier ones lasting, and only then is the
+    report returned. A machine that dies before it loses the last chunks, never a part of one.
 
     Args:
         database: an open database at this program's revision.
-        source: an Arrow table, batch, reader or iterable of batches, or the path of a .parquet, .arrow, .feather,
-            .csv, .jsonl file (the last two also with .gz). Columns are those of the table; times without zone
-            are UTC; booleans may be 'true' and 'false'.
+        source: an Arrow table, batch, reader or iterable of batches, or the path of a .parquet, .arrow,
+            .feather, .csv or .jsonl file (the last two also with .gz). Columns are those of the table; times
+            without zone are UTC; booleans may be 'true' and 'false'.
         table: one of :data:`~htc.store.bulk.target.INTERCHANGE`.
         run: id of a run, for rows that name none.
         created_by: for rows that do not say who made them.
@@ -113,8 +112,8 @@ def load(
         rejects: JSON lines file for the rows that cannot be stored; None only counts them.
         chunk_rows: rows a transaction.
         workers: connections that write. Updates and tables other than predictions use one, to keep the order.
-        defer_indexes: take the secondary indexes away before, and build them after. Possible only for an empty
-            ``htc_predictions``; None does so when the source is large or of unknown size.
+        defer_indexes: take the secondary indexes away before, and build them after. Possible only for an
+            empty ``htc_predictions``; None does so when the source is large or of unknown size.
         create_missing: make rows of ``runs`` and ``models`` for ids that rows name and nobody knows.
         ignore_unknown: leave out columns the table does not have.
         dry_run: find out everything and keep nothing.
@@ -145,7 +144,7 @@ def load(
             took = deferred.take_away(database, wanted, rules)
             if defer_indexes and not took:
                 raise InputError(
-                    "the indexes cannot be built afterwards: the table holds rows, is in use, or is not yours",
+                    "indexes cannot be built afterwards: the table holds rows, is in use, or is not yours",
                     where=table,
                     hint="leave this option out",
                 )
@@ -165,7 +164,7 @@ def load(
             report.reasons = written.reasons
             report.rejects = written.path if written.count else None
             if alone:
-                # Also after a failure: what was stored is there to be read. A kill leaves it to the next load.
+                # Also after a failure: what was stored is to be read. A kill leaves it to the next load.
                 report.rebuilt = deferred.put_back(database, table, progress)
         if not dry_run:
             _finish(database, wanted, report)
@@ -224,9 +223,7 @@ class _Pipeline:
                 raise
 
     def _work(self, piece: Piece) -> tuple[int, Outcome]:
-        from htc.store.faults import store_errors
-
-        with store_errors(self.writer.database.where):
+        with self.writer.database._errors():  # one translation for all that the driver raises
             chunk, refused = self.preparation.chunk(piece)
             outcome = self.writer.write(chunk)
         self.rejects.add([*refused, *outcome.refused])

@@ -1,9 +1,9 @@
 """Arrow columns as PostgreSQL's binary COPY format, a column at a time.
 
-A row of the format is the number of its fields, then for each its length (-1 for NULL) and its bytes, all in
-network order. Fields of fixed width are laid into one block of bytes a row; Arrow's own string kernel joins the
-blocks and the texts between them. Its result, laid out row after row, is the stream. No loop over rows runs in
-Python.
+A row of the format is the number of its fields, then for each its length (-1 for NULL) and its bytes, all
+in network order. Fields of fixed width are laid into one block of bytes a row; Arrow's own string kernel
+joins the blocks and the texts between them. Its result, laid out row after row, is the stream. No loop over
+rows runs in Python.
 """
 
 from __future__ import annotations

@@ -37,16 +37,16 @@ def read_rules(connection: Connection[Any], target: Target) -> Rules:
         )
     }
     required = connection.execute(
-        "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped"
-        " AND attnotnull AND attgenerated = '' AND attidentity = '' ORDER BY attnum",
+        "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attnum > 0"
+        " AND NOT attisdropped AND attnotnull AND attgenerated = '' AND attidentity = '' ORDER BY attnum",
         [target.name],
     )
     for (column,) in required:
         checks[f"{column} is missing"] = f'"{column}" IS NOT NULL'
     skip, strange = connection.execute(
         "SELECT has_parameter_privilege(current_user, 'session_replication_role', 'SET'), count(t.oid)"
-        " FROM (SELECT 1) AS one LEFT JOIN pg_trigger AS t ON t.tgrelid = to_regclass(%s) AND NOT t.tgisinternal"
-        " AND t.tgname <> 'htc_predictions_elements'",
+        " FROM (SELECT 1) AS one LEFT JOIN pg_trigger AS t ON t.tgrelid = to_regclass(%s)"
+        " AND NOT t.tgisinternal AND t.tgname <> 'htc_predictions_elements'",
         [target.name],
     ).fetchone() or (False, 1)
     foreign = tuple((column, table, key) for column, (table, key) in target.parents.items())
@@ -56,7 +56,7 @@ def read_rules(connection: Connection[Any], target: Target) -> Rules:
 def broken(rules: Rules, target: Target, stage: sql.Identifier) -> sql.Composed:
     """The statement that gives ``(row, names of the rules it breaks)`` of every row that breaks any."""
     cases = [
-        sql.SQL("CASE WHEN ({}) IS FALSE THEN {} END").format(sql.SQL(condition), sql.Literal(name))  # type: ignore[arg-type]  # PostgreSQL's own text of its own rule
+        sql.SQL("CASE WHEN ({}) IS FALSE THEN {} END").format(sql.SQL(condition), sql.Literal(name))
         for name, condition in rules.checks.items()
     ]
     for column, table, key in rules.foreign:
@@ -75,6 +75,7 @@ def broken(rules: Rules, target: Target, stage: sql.Identifier) -> sql.Composed:
             )
         )
     return sql.SQL(
-        "SELECT htc_row, reasons FROM (SELECT htc_row, array_remove(ARRAY[{}]::text[], NULL) AS reasons FROM {})"
-        " AS judged WHERE cardinality(reasons) > 0"
+        "SELECT htc_row, reasons FROM"
+        " (SELECT htc_row, array_remove(ARRAY[{}]::text[], NULL) AS reasons FROM {}) AS judged"
+        " WHERE cardinality(reasons) > 0"
     ).format(sql.SQL(", ").join(cases), stage)

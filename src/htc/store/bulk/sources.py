@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any, Final, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -21,7 +21,7 @@ from htc.errors import InputError
 
 __all__ = ["FORMATS", "Piece", "Refused", "Source", "format_of", "open_source"]
 
-Source = pa.Table | pa.RecordBatch | pa.RecordBatchReader | Iterable[pa.RecordBatch] | Path | str
+Source: TypeAlias = pa.Table | pa.RecordBatch | pa.RecordBatchReader | Iterable[pa.RecordBatch] | Path | str
 """What can be loaded."""
 
 FORMATS: Final = {
@@ -214,10 +214,10 @@ def _csv_pieces(path: Path, rows: int) -> Iterator[Piece]:
         at, taken, first = 0, 0, True
         for batch in reader:
             if first:  # the header
-                batch, first = batch.slice(1), False  # noqa: PLW2901 - nothing else wants it
+                batch, first = batch.slice(1), False
             while batch.num_rows:
                 part = batch.slice(0, rows)
-                batch = batch.slice(rows)  # noqa: PLW2901 - see above
+                batch = batch.slice(rows)
                 # Refused lines of the block lie among its rows; their numbers are left out.
                 numbers, at = _numbers_between(at, part.num_rows, {r.number for r in refused})
                 yield Piece(part, numbers, refused[taken:])

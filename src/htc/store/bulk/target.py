@@ -24,8 +24,8 @@ INTERCHANGE: Final = (
     "htc_predictions",
     "test_telemetry",
 )
-"""Tables that can be loaded and exported, each after those that it refers to. The findings log and the notes of
-refreshes are about one database and stay with it."""
+"""Tables that can be loaded and exported, each after those that it refers to. The findings log and the notes
+of refreshes are about one database and stay with it."""
 
 
 @dataclass(frozen=True, slots=True)

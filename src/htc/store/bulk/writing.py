@@ -1,13 +1,15 @@
-"""One chunk into its table, in a transaction of its own: straight where nothing stands against it, else by way of
-a staging table that has no rules, where every row is judged."""
+"""One chunk into its table, in a transaction of its own.
+
+Straight where nothing stands against it, else by way of a staging table that has no rules, where every row is
+judged.
+"""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 import psycopg
@@ -135,12 +137,10 @@ class Writer:
     @contextmanager
     def _transaction(self) -> Iterator[Connection[Any]]:
         """A transaction whose commit does not wait for the disk; the load's last one does, see ``load``."""
-        with self.database.begin() as connection:
+        with self.database.engine.begin() as connection:  # with the driver's own errors
             own = cast("Connection[Any]", connection.connection.driver_connection)
             own.execute("SET LOCAL synchronous_commit = off")
             yield own
-
-    # -- straight ---------------------------------------------------------------------------------------------
 
     def _copied(self, chunk: Chunk) -> bool:
         """Copy straight into the table; False when rows are there already or a rule refuses one."""
@@ -190,10 +190,8 @@ class Writer:
                 return False
         return True
 
-    # -- by way of a staging table ------------------------------------------------------------------------------
-
     def _judged(self, chunk: Chunk) -> Outcome:
-        """Every row on its own merits; where PostgreSQL stops at one, halves are tried until it stands alone."""
+        """Every row by itself; where PostgreSQL stops at one, halves are tried until it stands alone."""
         if len(chunk) == 0:
             return Outcome()
         try:
@@ -235,7 +233,7 @@ class Writer:
                 if outcome.unchanged and self.on_conflict == "skip":
                     outcome.differing = self._count_differing(connection, chunk)
                 if self.dry_run:
-                    raise _DryRun
+                    raise _DryRun  # noqa: TRY301 - it is the transaction that has to see it
         except _DryRun:
             pass
         return outcome
@@ -245,7 +243,7 @@ class Writer:
         connection.execute(
             sql.SQL("CREATE TEMP TABLE {} (LIKE {} INCLUDING DEFAULTS) ON COMMIT DROP").format(_STAGE, table)
         )
-        changes = [
+        changes: list[sql.Composable] = [
             sql.SQL("ALTER COLUMN {} DROP NOT NULL").format(sql.Identifier(name))
             for name in self.target.kinds
         ]
@@ -327,9 +325,8 @@ class Writer:
         return int(_one(connection, query, []))
 
     def _matching_keys(self, chunk: Chunk) -> list[str]:
-        """Keys by which rows of the source are recognised; generated ids recognise nothing."""
-        present = [k for k in self.target.keys if k in chunk.columns or k in self.target.generated]
-        return present
+        """Keys by which rows of the source may be recognised."""
+        return [k for k in self.target.keys if k in chunk.columns or k in self.target.generated]
 
     def _differs(self, names: Sequence[str]) -> sql.Composed:
         def of(alias: str) -> sql.Composed:
@@ -342,8 +339,6 @@ class Writer:
             return sql.SQL("ROW({})").format(sql.SQL(", ").join(parts))
 
         return sql.SQL("{} IS DISTINCT FROM {}").format(of("t"), of("s"))
-
-    # -- parents ------------------------------------------------------------------------------------------------
 
     def _create_parents(self, connection: Connection[Any], chunk: Chunk) -> dict[str, set[str]]:
         """Note runs and models that rows name and nobody knows."""
@@ -416,7 +411,7 @@ def _array_of(kind: Kind) -> sql.SQL:
 
 
 def _texts(column: pa.Array) -> list[str]:
-    """What of a column's texts can be a parameter of a statement; the rest is found out by looking at rows."""
+    """What of a column's texts can be a parameter of a statement; the rest is found out row by row."""
     blobs = (blob for blob in column.cast(pa.binary()).to_pylist() if blob is not None and b"\0" not in blob)
     texts = (blob.decode(errors="replace") for blob in blobs)
     return [text for text in texts if "\ufffd" not in text]
