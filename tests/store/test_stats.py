@@ -6,12 +6,14 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from htc.errors import DatabaseUnavailableError
+from htc.settings import Settings
 from htc.store import Database, refresh_rankings, save
 from htc.store.schema import HEAD, REVISIONS, downgrade
 from htc.store.stats import DatabaseStats, IndexStats, TableStats, attention, stats
@@ -360,6 +362,31 @@ def test_statements_where_nobody_counts_them(database: Database) -> None:
     # Made in the database, but the library is not loaded.
     execute(database, "CREATE EXTENSION pg_stat_statements")
     assert "not loaded" in stats(database).unknown["slow_statements"]
+
+
+def test_statements_where_they_are_counted(home: Path) -> None:
+    # As docs/howto/monitoring.md says.
+    conf = home / "postgres" / "postgresql.htc.conf"
+    conf.write_text("shared_preload_libraries = pg_stat_statements\n")
+    with Database.open(Settings(home=home)) as database:
+        assert "CREATE EXTENSION" in stats(database).unknown["slow_statements"]
+        assert "shared_preload_libraries" not in stats(database).unknown["slow_statements"]
+        execute(
+            database,
+            "CREATE SCHEMA elsewhere",
+            "CREATE EXTENSION pg_stat_statements SCHEMA elsewhere",
+            *["SELECT count(*) FROM generate_series(1, 300000) -- the slow one"] * 3,
+        )
+        found = stats(database, slow=3)
+        assert "slow_statements" not in found.unknown
+        assert len(found.slow_statements) == 3
+        (slow,) = (s for s in stats(database, slow=50).slow_statements if "generate_series" in s.query)
+        assert slow.query == "SELECT count(*) FROM generate_series($1, $2)"
+        assert (slow.calls, slow.rows) == (3, 3)
+        assert slow.mean_ms <= slow.max_ms <= slow.total_ms
+        assert slow.total_ms == pytest.approx(3 * slow.mean_ms)
+        totals = [s.total_ms for s in stats(database, slow=50).slow_statements]
+        assert totals == sorted(totals, reverse=True)
 
 
 def test_a_statement_is_shortened() -> None:
