@@ -102,6 +102,8 @@ def write_access_rules(data: Path, identity: Identity) -> None:
         path = data / name
         if not path.exists() or path.read_text() != text:
             new = path.with_suffix(".new")
+            new.unlink(missing_ok=True)
+            new.touch(mode=0o600)
             new.write_text(text)
             new.replace(path)
 

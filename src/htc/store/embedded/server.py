@@ -197,7 +197,7 @@ class EmbeddedServer:
         """
         identity = current_identity()
         with self._as_ours("starting the database"):
-            self._rotate_log()
+            self._prepare_log()
             write_access_rules(self.data, identity)
             socket_dir = self._socket_dir()
             self._start(socket_dir, binaries, identity)
@@ -255,7 +255,7 @@ class EmbeddedServer:
                 )
             time.sleep(process.POLL_S)
         binaries, identity = find_binaries(), current_identity()
-        self._rotate_log()
+        self._prepare_log()
         swap.finish(self.root)
         ensure_cluster(self.data, binaries, identity, self.log)
         write_access_rules(self.data, identity)
@@ -275,9 +275,10 @@ class EmbeddedServer:
                 note.socket_dir.rmdir()
         return was_running
 
-    def _rotate_log(self) -> None:
+    def _prepare_log(self) -> None:
         if self.log.exists() and self.log.stat().st_size > LOG_LIMIT_BYTES:
             self.log.replace(self.log.with_suffix(".log.1"))
+        self.log.touch(mode=0o600)
 
     def _socket_dir(self) -> Path:
         """A private folder for the socket: our own, or a short one where the path would be too long."""
