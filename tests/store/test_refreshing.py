@@ -27,22 +27,29 @@ def refreshes(database: Database) -> int:
 
 def test_a_second_refresh_waits_for_the_interval(database: Database, make_prediction: Make) -> None:
     save(database, [make_prediction(1)])
+    with database.begin() as connection:
+        connection.execute(text("DELETE FROM ranking_refreshes"))
     assert refresh_if_due(database, 0.0) is None
+    assert freshness(database).newer_rows == 0
     before = refreshes(database)
     wait = refresh_if_due(database, 1000.0)
     assert wait is not None
     assert 900.0 < wait <= 1000.0
     assert refreshes(database) == before
-    assert refresh_if_due(database, 0.0) is None or freshness(database).newer_rows == 0
 
 
 def test_a_view_that_takes_long_rests_ten_times_as_long(database: Database) -> None:
     refresh_rankings(database)
     with database.begin() as connection:
-        connection.execute(text("UPDATE ranking_refreshes SET finished_at = started_at + interval '100 s'"))
+        connection.execute(text("UPDATE ranking_refreshes SET finished_at = started_at + interval '20 s'"))
     wait = refresh_if_due(database, 1.0)
     assert wait is not None
-    assert 900.0 < wait <= 1000.0
+    assert 100.0 < wait <= 200.0
+    with database.begin() as connection:
+        connection.execute(text("UPDATE ranking_refreshes SET finished_at = started_at + interval '1 day'"))
+    wait = refresh_if_due(database, 1.0)
+    assert wait is not None
+    assert wait <= 600.0
 
 
 def test_one_that_meets_another_at_work_comes_back_later(database: Database) -> None:
@@ -87,6 +94,8 @@ def test_one_that_fails_says_so_and_tries_again(
 
 def test_formulas_by_pages(database: Database, make_prediction: Make) -> None:
     with database.begin() as connection:
+        # As a row of an earlier version may be.
+        connection.execute(text("ALTER TABLE bete_runs DROP CONSTRAINT ck_bete_runs_formula_given"))
         connection.execute(
             text(
                 "INSERT INTO bete_runs (id, tc_kelvin, structure_formula, created_by, input_hash)"

@@ -35,6 +35,8 @@ INTERVAL_S: Final = 30.0
 """Least time between two refreshes that nobody asked for by name."""
 REST: Final = 10.0
 """A view that took a second to compute is left alone for ten: it costs a tenth of a server at most."""
+LONGEST_REST_S: Final = 600.0
+"""But never longer than this."""
 RETRY_S: Final = 60.0
 
 NEWER_COUNTED: Final = 10_000
@@ -85,7 +87,8 @@ def refresh_if_due(database: Database, interval_s: float = INTERVAL_S) -> float 
 
     Args:
         database: an open database.
-        interval_s: least time since the last refresh began, s. After one that took long, ten times as long.
+        interval_s: least time since the last refresh began, s. After one that took
+            long, ten times as long, up to ten minutes.
 
     Returns:
         None when it shows every change made before the call, else the seconds until it is due.
@@ -108,7 +111,7 @@ def refresh_if_due(database: Database, interval_s: float = INTERVAL_S) -> float 
         if last is not None:
             took = (last.finished_at - last.started_at).total_seconds()
             since = (asked - last.started_at).total_seconds()
-            wait = float(max(interval_s, REST * took) - since)
+            wait = float(max(interval_s, min(REST * took, LONGEST_REST_S)) - since)
             if wait > 0.0:
                 return wait
         _refresh(connection)
