@@ -10,7 +10,22 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from htc.cli import db, delete, demo, eliashberg, model, predict, serve, settings, show, tc, telemetry, top
+from htc.cli import (
+    db,
+    delete,
+    demo,
+    eliashberg,
+    export,
+    import_,
+    model,
+    predict,
+    serve,
+    settings,
+    show,
+    tc,
+    telemetry,
+    top,
+)
 from htc.cli.console import err, out
 from htc.cli.exit_codes import ExitCode, exit_code
 from htc.errors import HTCError
@@ -33,6 +48,8 @@ eliashberg.register(app)
 top.register(app)
 show.register(app)
 delete.register(app)
+import_.register(app)
+export.register(app)
 app.add_typer(model.app, name="model")
 app.add_typer(db.app, name="db")
 app.add_typer(telemetry.app, name="telemetry")

@@ -32,18 +32,18 @@ def counter(what: str) -> Iterator[Callable[[], None]]:
 
 
 @contextmanager
-def steps() -> Iterator[Callable[[str, int, int], None]]:
-    """Bars for work that says ``(what, done, total)``, one bar for each ``what``."""
+def steps() -> Iterator[Callable[[str, int, int | None], None]]:
+    """Bars for work that says ``(what, done, total)``, one bar for each ``what``; None: total not known."""
     from rich.progress import Progress as RichProgress
 
     with RichProgress(console=err, transient=True, disable=not err.is_terminal) as progress:
         yield _teller(progress)
 
 
-def _teller(progress: Progress) -> Callable[[str, int, int], None]:
+def _teller(progress: Progress) -> Callable[[str, int, int | None], None]:
     tasks: dict[str, TaskID] = {}
 
-    def tell(what: str, done: int, total: int) -> None:
+    def tell(what: str, done: int, total: int | None) -> None:
         if what not in tasks:
             tasks[what] = progress.add_task(what, total=total)
         progress.update(tasks[what], completed=done)

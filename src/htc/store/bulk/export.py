@@ -93,7 +93,8 @@ def export(
         run: only rows of this run.
         min_tc: only Tc at or above this, K; predictions only.
         columns: only these, in this order.
-        include_structures: one more column ``structure``, each prediction's crystal as JSON.
+        include_structures: one more column ``structure``, each prediction's crystal as JSON. It is for
+            readers; a load leaves it out when told to ignore unknown columns.
         include_set_aside: rows that were deleted, too.
         compression: of Parquet and Arrow files, see :data:`~htc.store.bulk.files.COMPRESSIONS`.
         progress: told about the rows done.

@@ -25,10 +25,10 @@ CONTENT: Final = (
     "tc_uncertainty", "pressure_required_gpa", "pressure_uncertainty_gpa", "lambda_ep", "omega_log",
     "mu_star", "xi_parameter", "phonon_stable", "thermo_stable", "hull_distance_eV", "imaginary_modes_count",
     "prediction_method", "confidence_level", "extrapolation_warning", "experiment_id", "created_by",
-    "created_at", "source", "family", "applicable", "reason", "omega_2", "lambda_ep_uncertainty", "omega_log_uncertainty",
-    "extrapolation_reasons", "structure_origin", "model_id", "provenance",
+    "created_at", "source", "family", "applicable", "reason", "omega_2", "lambda_ep_uncertainty",
+    "omega_log_uncertainty", "extrapolation_reasons", "structure_origin", "model_id", "provenance",
 )  # fmt: skip
-"""What makes up a prediction's content. Never to be changed: by another list the rows of old files get other ids."""
+"""What makes up a prediction's content. Not to be changed: by another list old files' rows get other ids."""
 
 Ids = np.ndarray[Any, np.dtype[np.uint8]]
 

@@ -93,8 +93,8 @@ def load(
     """Store the rows of a source, each once, in transactions of ``chunk_rows``.
 
     A row that is there already is recognised by its ``id`` or its ``input_hash``; one that has neither gets
-    an id from what it holds. So a load that was interrupted, whatever the way, is simply run again. Memory does
-    not grow with the source.
+    an id from what it holds. So a load that was interrupted, whatever the way, is simply run again. Memory
+    does not grow with the source.
 
     Commits of all chunks but the last do not wait for the disk. That is safe, because the server writes its
     log in one order: the last commit, which does wait, makes all earlier ones lasting, and only then is the
