@@ -270,7 +270,11 @@ def test_a_locked_table_delays_nobody(database: Database, others: None) -> None:
         assert next(i for i in found.indexes if i.name == "others_pkey").bytes is None
         assert next(t for t in found.tables if t.name == "runs").total_bytes is not None
 
-        waiting = threading.Thread(target=execute, args=(database, "SELECT count(*) FROM others"))
+        def wait_for_it() -> None:
+            with database.connect() as reader:
+                reader.execute(sa.text("SELECT count(*) FROM others"))
+
+        waiting = threading.Thread(target=wait_for_it)
         waiting.start()
         eventually(lambda: (c := stats(database).connections) is not None and c.waiting_for_locks == 1)
         holder.rollback()
