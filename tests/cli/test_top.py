@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -104,6 +106,85 @@ def test_pages_and_limits(ids: list[str]) -> None:
     with pytest.raises(InputError, match="no place to go on from"):
         htc("top", "--formulas", "--after", ids[0])
     assert htc("top", "-n", "0").exit_code == 2
+
+
+@pytest.fixture
+def varied(database_in_settings: Database, make_prediction: Make) -> dict[str, str]:
+    """Predictions of several kinds, by formula."""
+    kinds = {
+        "MgB2": ("Mg1 B2", 39.0, 0.0, "high"),
+        "NbC": ("Nb1 C1", 11.0, 0.0, "medium"),
+        "H3S": ("H3 S1", 200.0, 200.0, "low"),
+        "NbN": ("Nb1 N1", 16.0, 0.0, "high"),
+    }
+    made = [
+        make_prediction(
+            k,
+            reduced_formula=formula,
+            composition=composition,
+            tc_predicted=tc,
+            tc_lower_95ci=1.0,
+            tc_upper_95ci=300.0,
+            pressure_gpa=pressure,
+            confidence_level=level,
+            model_id="model-1" if k < 2 else "model 2",
+        )
+        for k, (formula, (composition, tc, pressure, level)) in enumerate(kinds.items())
+    ]
+    return dict(zip(kinds, (saved.id for saved in save(database_in_settings, made)), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("options", "formulas"),
+    [
+        (["--elements", "Nb"], ["NbN", "NbC"]),
+        (["--elements", "B, Mg"], ["MgB2"]),
+        (["--without", "Nb,H"], ["MgB2"]),
+        (["--only", "C,N,Nb"], ["NbN", "NbC"]),
+        (["--max-pressure", "10"], ["MgB2", "NbN", "NbC"]),
+        (["--min-pressure", "10"], ["H3S"]),
+        (["--max-tc", "16"], ["NbN", "NbC"]),
+        (["--confidence", "medium"], ["MgB2", "NbN", "NbC"]),
+        (["--confidence", "low,medium"], ["H3S", "NbC"]),
+        (["--model", "model 2"], ["H3S", "NbN"]),
+        (["--formula", "B2Mg"], ["MgB2"]),
+        (["--stable"], []),
+        (["--max-hull", "0.1"], []),
+        (["--run", "none"], []),
+    ],
+)
+def test_filters(varied: dict[str, str], options: list[str], formulas: list[str]) -> None:
+    rows = json.loads(htc("top", "--json", *options).stdout)
+    assert [row["reduced_formula"] for row in rows] == formulas
+    if not formulas:
+        assert "no stored prediction fulfils all of this" in htc("top", *options).stderr
+
+
+def test_the_next_page_is_asked_for_as_this_one_was(varied: dict[str, str]) -> None:
+    out = htc("top", "-n", "1", "--model", "model 2", "--min-tc", "1")
+    again = re.search(r"next page: htc (top .*)", out.stderr)
+    assert again is not None
+    words = shlex.split(again[1])
+    assert words[:7] == ["top", "-n", "1", "--min-tc", "1.0", "--model", "model 2"]
+    second = htc(*words)
+    assert "NbN" in second.stdout
+    assert "next page" not in second.stderr
+    assert "nothing more is ranked" in htc("top", "--after", varied["NbC"]).stderr
+
+
+def test_impossible_filters_name_the_option(database_in_settings: Database) -> None:
+    for options, message in (
+        (["--elements", "mg"], "--elements: there is no element 'mg'.*did you mean Mg"),
+        (["--confidence", "sure"], "--confidence: 'sure' is no level"),
+        (["--confidence", ","], "no level of confidence is named"),
+        (["--min-tc", "3", "--max-tc", "2"], "--min-tc, --max-tc: nothing lies between"),
+        (["--max-pressure", "nan"], "--max-pressure: nan is not a number"),
+        (["--formulas", "--elements", "B"], "--elements filters predictions"),
+        (["--formula", "Xx2"], "Xx"),
+    ):
+        with pytest.raises(InputError) as refused:
+            htc("top", *options)
+        assert re.search(message, str(refused.value))
 
 
 def test_csv_and_json_agree(ids: list[str]) -> None:
