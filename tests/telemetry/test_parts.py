@@ -140,7 +140,8 @@ def test_a_batch_survives_its_document() -> None:
 
 def test_the_spool_is_bounded_and_drops_the_oldest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spool, "MAX_FILES", 3)
-    paths = [spool.keep(tmp_path / "s", b"x" * 10) for _ in range(5)]
+    paths = [spool.keep(tmp_path / "s", f"{i}", b"x" * 10) for i in range(5)]
+    assert spool.keep(tmp_path / "s", "4", b"x" * 10) == paths[4]  # kept twice is kept once
     assert spool.waiting(tmp_path / "s") == paths
     spool.refuse(paths[3])
     assert spool.trim(tmp_path / "s") == 2
@@ -153,7 +154,7 @@ def test_the_spool_is_bounded_and_drops_the_oldest(tmp_path: Path, monkeypatch: 
 
 
 def test_a_batch_is_delivered_by_one_process_at_a_time(tmp_path: Path) -> None:
-    path = spool.keep(tmp_path, b"{}")
+    path = spool.keep(tmp_path, "1", b"{}")
     code = (
         "import sys; from pathlib import Path; from htc.telemetry import spool\n"
         f"with spool.locked(Path({str(path)!r})) as ours: print(ours)"

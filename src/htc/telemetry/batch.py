@@ -48,6 +48,12 @@ class Batch:
     files_changed: int | None
     complexity_delta: float | None
 
+    @property
+    def name(self) -> str:
+        """A name for files: by age, and no other batch's."""
+        first = self.rows[0]
+        return f"{int(first.created_at * 1e3):015d}-{first.id}"
+
     def dumps(self) -> bytes:
         """JSON, pure ASCII."""
         return json.dumps(asdict(self), separators=(",", ":")).encode()

@@ -66,12 +66,12 @@ def unanswered(home: Path) -> bool:
         return False
 
 
-def deliver(settings: Settings, document: bytes, *, kept_at: Path | None) -> Delivery:
+def deliver(settings: Settings, batch: Batch, *, kept_at: Path | None) -> Delivery:
     """Insert a batch and those of earlier runs that wait.
 
     Args:
         settings: say which database and which HTC_HOME.
-        document: of :meth:`Batch.dumps`.
+        batch: with one row or more.
         kept_at: the file it is kept in, None when it could not be kept.
 
     Returns:
@@ -80,7 +80,6 @@ def deliver(settings: Settings, document: bytes, *, kept_at: Path | None) -> Del
     from htc.errors import DatabaseUnavailableError, HTCError
 
     folder = settings.home / FOLDER
-    batch = Batch.loads(document)
     out = Delivery()
     if kept_at is not None:
         out.dropped = spool.trim(folder)
@@ -179,19 +178,20 @@ def main() -> None:
     except Exception as error:  # noqa: BLE001 - a broken installation: what was measured is kept all the same
         failure = failure or f"the database cannot be used: {error!r}"
     document = sys.stdin.buffer.read()
-    total = len(Batch.loads(document).rows)
+    batch = Batch.loads(document)
+    total = len(batch.rows)
     home = settings.home if settings else settings_module.config_file().parent
     kept_at: Path | None = None
     unkept = ""
     try:
-        kept_at = spool.keep(home / FOLDER, document)
+        kept_at = spool.keep(home / FOLDER, batch.name, document)
         _say({"kept": str(kept_at)})
     except OSError as error:
         unkept = f"; {home / FOLDER} cannot be written: {error.strerror}"
     out = Delivery(kept=total if kept_at else 0, lost=0 if kept_at else total, reason=failure)
     if settings is not None and failure is None:
         try:
-            out = deliver(settings, document, kept_at=kept_at)
+            out = deliver(settings, batch, kept_at=kept_at)
         except Exception as error:  # noqa: BLE001 - told in the run's summary, which nothing here may fail
             out.reason = repr(error)
     if out.lost:

@@ -104,7 +104,8 @@ class Recorder:
         files = {e.test_file for e in executions} - self._state.uncommitted
         commit = self._state.commit_sha
         changes = last_changes(self._root, commit, files) if commit else {}
-        document = batch_of(executions, self._state, changes).dumps()
+        batch = batch_of(executions, self._state, changes)
+        document = batch.dumps()
         result = _Result()
         home = self._home()
         if process is not None:
@@ -117,7 +118,7 @@ class Recorder:
 
             result.reason = result.reason or "no process could be started to write to the database"
             try:
-                spool.keep(home / FOLDER, document)
+                spool.keep(home / FOLDER, batch.name, document)
                 result.is_kept = True
             except OSError as error:
                 result.reason += f"; {home / FOLDER} cannot be written: {error.strerror}"

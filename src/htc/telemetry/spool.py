@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -20,15 +19,20 @@ _WAITING: Final = ".json"
 _REFUSED: Final = ".refused"
 
 
-def keep(folder: Path, document: bytes) -> Path:
+def keep(folder: Path, name: str, document: bytes) -> Path:
     """Write a batch down; after a crash of the machine the file is whole or not there.
+
+    Args:
+        folder: made when it is not there.
+        name: the same for the same batch, whoever keeps it; names sort by age.
+        document: the batch.
 
     Raises:
         OSError: no room, not writable.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path = folder / f"{time.time_ns():020d}-{uuid.uuid4().hex[:8]}{_WAITING}"
-    part = path.with_suffix(".part")
+    path = folder / f"{name}{_WAITING}"
+    part = folder / f"{name}-{uuid.uuid4().hex[:8]}.part"
     try:
         with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(document)
