@@ -29,13 +29,14 @@ test: ## Set up what is left and run all tests
 	$(call install,dev)
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -q $(ARGS)
 
-lint: ## Check style, types, import layers and the generated docs
+lint: ## Check style, types, import layers, migrations and the generated docs
 	$(call install,dev)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/docs.py --check
+	$(BIN)/python scripts/squawk.py
 
 format: ## Format the code
 	$(call install,dev)
