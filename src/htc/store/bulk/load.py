@@ -6,14 +6,14 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from sqlalchemy import text
 
-from htc.errors import InputError, NotFoundError
+from htc.errors import DatabaseUnavailableError, InputError, NotFoundError, StorageError, StoreError
 from htc.store.bulk import deferred
 from htc.store.bulk.prepare import Preparation
 from htc.store.bulk.rejects import Rejects
@@ -159,13 +159,18 @@ def load(
         )
         try:
             _Pipeline(writer, preparation, written, report, workers, progress, size).run(pieces)
-        finally:
-            report.rejected = written.count
-            report.reasons = written.reasons
-            report.rejects = written.path if written.count else None
-            if alone:
-                # Also after a failure: what was stored is to be read. A kill leaves it to the next load.
-                report.rebuilt = deferred.put_back(database, table, progress)
+        except (InputError, StoreError) as error:
+            # What was stored before a damaged place is to be read. A dead server, a full disk, Ctrl-C and a
+            # kill leave the indexes to the next load.
+            if alone and not isinstance(error, DatabaseUnavailableError | StorageError):
+                with suppress(StoreError):
+                    deferred.put_back(database, table, progress)
+            raise
+        report.rejected = written.count
+        report.reasons = written.reasons
+        report.rejects = written.path if written.count else None
+        if alone:
+            report.rebuilt = deferred.put_back(database, table, progress)
         if not dry_run:
             _finish(database, wanted, report)
     report.seconds = time.monotonic() - begun
