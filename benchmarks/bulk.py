@@ -168,6 +168,12 @@ def _postgres_15() -> Iterator[URL]:
             shutil.rmtree(root, ignore_errors=True)
 
 
-if __name__ == "__main__":
-    for what, figure in measure(*(int(a) for a in sys.argv[1:2])):
+def main(arguments: list[str]) -> int:
+    """Print the figures."""
+    for what, figure in measure(*(int(a) for a in arguments[:1])):
         print(f"{what:44} {figure}", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
