@@ -30,7 +30,7 @@ from htc.errors import (
     StoreError,
 )
 from htc.settings import Settings
-from htc.store import Database, get, save, start_run
+from htc.store import Database, get, save, schema, start_run
 from htc.store.backup import Backup, back_up, differences, read_contents, restore
 from htc.store.backup import programs as programs_module
 from htc.store.backup import verify as verify_module
@@ -526,6 +526,19 @@ def test_a_plain_dump_of_an_earlier_deployment_comes_back_as_it_was(
         assert (restored.compared, restored.revision) == (False, "001_add_test_telemetry")
     execute(database, "DROP TABLE alembic_version")
     assert read_archive(dumped(database, tmp_path / "unstamped.dump")).revision is None
+
+
+def test_a_database_at_003_can_be_backed_up_before_its_upgrade(
+    database: Database, server: Any, make_prediction: Maker, tmp_path: Path
+) -> None:
+    fill(database, make_prediction)
+    schema.downgrade(database, "003_htc_predictions")
+    made = back_up(settings_of(database, tmp_path), tmp_path / "before.dump")
+    assert made.manifest.contents.revision == "003_htc_predictions"
+    with server.empty() as other:
+        restore(settings_of(other, tmp_path), made.file)
+        schema.upgrade(other)
+        assert contents_of(other).tables["public.htc_predictions"].rows == 5
 
 
 def test_what_was_granted_is_granted_again(database: Database, server: Any, tmp_path: Path) -> None:

@@ -34,6 +34,9 @@ class Manifest:
 
     sha256: str
     size_bytes: int
+    """Of the file."""
+    database_bytes: int
+    """Of the database, indexes included: what a restore needs room for."""
     created_at: str
     """ISO 8601, UTC: when it was begun; what was committed before is in it."""
     where: str
@@ -53,6 +56,7 @@ class Manifest:
             "format": MANIFEST_FORMAT,
             "sha256": self.sha256,
             "size_bytes": self.size_bytes,
+            "database_bytes": self.database_bytes,
             "created_at": self.created_at,
             "where": self.where,
             "program_version": self.program_version,
@@ -96,6 +100,7 @@ def read_manifest(file: Path) -> Manifest | None:
         return Manifest(
             sha256=str(value["sha256"]),
             size_bytes=int(value["size_bytes"]),
+            database_bytes=int(value["database_bytes"]),
             created_at=str(value["created_at"]),
             where=str(value["where"]),
             program_version=str(value["program_version"]),

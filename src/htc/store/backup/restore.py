@@ -70,7 +70,8 @@ def restore(
         _check_file(file, manifest, tell)
     with Database.open(settings, ensure_schema=False) as database:
         if database.embedded is not None:
-            check_room(settings.home, _size_of_rows(file))
+            # Of a plain pg_dump nothing better is known than its own, compressed, size.
+            check_room(settings.home, manifest.database_bytes if manifest else file.stat().st_size)
         grants = manifest is not None and _roles_exist(database, manifest)
         if replace:
             return _beside(archive, manifest, database, grants, tell)
@@ -160,11 +161,6 @@ def _check_file(file: Path, manifest: Manifest, tell: Progress | None) -> None:
 
 def _rows(manifest: Manifest | None) -> int | None:
     return manifest.contents.rows if manifest else None
-
-
-def _size_of_rows(file: Path) -> int:
-    # Compressed text of predictions takes about a quarter of the rows and indexes it makes.
-    return 4 * file.stat().st_size
 
 
 def _roles_exist(database: Database, manifest: Manifest) -> bool:

@@ -94,6 +94,7 @@ def back_up(
                     partial, lambda done, whole: tell("checksum", done, whole) if tell else None
                 ),
                 size_bytes=partial.stat().st_size,
+                database_bytes=size,
                 created_at=moment.isoformat(timespec="seconds"),
                 where=database.where,
                 program_version=__version__,
