@@ -398,30 +398,62 @@ def test_what_a_killed_load_took_away_is_put_back(database: Database, make_rows:
     assert load(database, make_rows(3)).rebuilt == []
 
 
-def test_a_login_that_may_do_little(database: Database, make_rows: Make, ask: Ask) -> None:
-    """No owner, no superuser: no index is taken away, and foreign keys are checked row by row."""
+@pytest.fixture
+def plain_login(database: Database) -> Any:
+    """The database as a role without any right of a superuser; it may be granted more."""
     from sqlalchemy import event
-
-    with database.begin() as connection:
-        connection.exec_driver_sql("DROP ROLE IF EXISTS htc_plain")
-        connection.exec_driver_sql("CREATE ROLE htc_plain")
-        connection.exec_driver_sql("GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA public TO htc_plain")
-    limited = Database(database.engine)
 
     def become(connection: Any, *_: Any) -> None:
         connection.execute("SET ROLE htc_plain")
 
+    with database.begin() as connection:
+        connection.exec_driver_sql("DROP ROLE IF EXISTS htc_plain")
+        connection.exec_driver_sql("CREATE ROLE htc_plain")
     database.engine.dispose()
-    event.listen(database.engine, "connect", become)
-    try:
-        report = load(limited, make_rows(50, mu_star=[-1.0] + [0.1] * 49), defer_indexes=None, chunk_rows=10)
-        assert (report.inserted, report.rejected, report.rebuilt) == (49, 1, [])
-    finally:
-        event.remove(database.engine, "connect", become)
-        database.engine.dispose()
-        with database.begin() as connection:
-            connection.exec_driver_sql("DROP OWNED BY htc_plain")
-            connection.exec_driver_sql("DROP ROLE htc_plain")
+    yield lambda: event.listen(database.engine, "connect", become)
+    event.remove(database.engine, "connect", become)
+    database.engine.dispose()
+    with database.begin() as connection:
+        connection.exec_driver_sql("REASSIGN OWNED BY htc_plain TO CURRENT_USER")
+        connection.exec_driver_sql("DROP OWNED BY htc_plain")
+        connection.exec_driver_sql("DROP ROLE htc_plain")
+
+
+def test_an_owner_without_superuser_rights(
+    database: Database, make_rows: Make, ask: Ask, plain_login: Callable[[], None]
+) -> None:
+    """Foreign keys are taken away for the first load, yet no row without its parent gets in."""
+    tables = ask(database, "SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+    with database.begin() as connection:
+        connection.exec_driver_sql("GRANT CREATE ON SCHEMA public TO htc_plain")
+        for (name,) in tables:
+            connection.exec_driver_sql(f"ALTER TABLE {name} OWNER TO htc_plain")
+    database.engine.dispose()
+    plain_login()
+    table = make_rows(60, structure_hash=[None] * 30 + ["beef"] + [None] * 29)
+    report = load(database, table, defer_indexes=True, chunk_rows=20)
+    assert (report.inserted, report.rejected) == (59, 1)
+    assert "fk_htc_predictions_structure_hash" in report.rebuilt
+    count = (
+        "SELECT count(*) FROM pg_constraint WHERE conrelid = 'htc_predictions'::regclass AND contype = 'f'"
+    )
+    assert ask(database, count + " AND convalidated") == 4
+    again = load(database, make_rows(60, 60), chunk_rows=20)
+    assert (again.inserted, again.rebuilt) == (60, [])
+
+
+def test_a_login_that_may_do_little(
+    database: Database, make_rows: Make, plain_login: Callable[[], None]
+) -> None:
+    """No owner, no superuser: no index is taken away, and foreign keys are checked row by row."""
+    with database.begin() as connection:
+        connection.exec_driver_sql("GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA public TO htc_plain")
+    database.engine.dispose()
+    plain_login()
+    report = load(database, make_rows(50, mu_star=[-1.0] + [0.1] * 49), chunk_rows=10)
+    assert (report.inserted, report.rejected, report.rebuilt) == (49, 1, [])
+    with pytest.raises(InputError, match="not yours"):
+        load(database, make_rows(50, 50), defer_indexes=True)
 
 
 def test_rejects_that_cannot_be_written(database: Database, make_rows: Make, tmp_path: Path) -> None:
