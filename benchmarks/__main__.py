@@ -2,6 +2,8 @@
 
     python -m benchmarks [NAME ...]
     python -m benchmarks eliashberg [--ebmb FOLDER] [--images FOLDER]
+    python -m benchmarks bulk [ROWS]
+    python -m benchmarks ranking [--home FOLDER | --url URL] [--rows N ...] [--layouts]
 
 Ratios are of two things measured in the same run: they carry over to other machines better than the times
 beside them.
@@ -193,10 +195,18 @@ def main() -> int:
     """Run the named measurements, or all."""
     if sys.argv[1:2] == ["eliashberg"]:
         return eliashberg(*sys.argv[2:])
+    if sys.argv[1:2] == ["ranking"]:
+        from benchmarks.ranking import main as ranking
+
+        return ranking(sys.argv[2:])
+    if sys.argv[1:2] == ["bulk"]:
+        from benchmarks.bulk import main as bulk
+
+        return bulk(sys.argv[2:])
     names = sys.argv[1:] or list(ALL)
     unknown = [name for name in names if name not in ALL]
     if unknown:
-        there = ", ".join([*ALL, "eliashberg"])
+        there = ", ".join([*ALL, "bulk", "eliashberg", "ranking"])
         print(f"no measurement is called {unknown[0]!r}; there are: {there}", file=sys.stderr)
         return 2
     for name in names:

@@ -29,7 +29,7 @@ ORDER: Final = "ORDER BY tc_predicted DESC NULLS LAST, id"
 
 _FIRST: Final = 2_000
 """Candidates of a first statement: a few milliseconds."""
-_LATER: Final = 20_000
+_LATER: Final = 10_000
 
 # A walk in index order is what every statement here is for. Left to itself the planner, which counts each row
 # fetched as a seek of a spinning disk, would now and then fetch a whole facet and sort it.
@@ -52,7 +52,8 @@ class Place:
 class Rows:
     """What a statement found."""
 
-    rows: Sequence[Mapping[str, Any]]
+    rows: Sequence[sa.Row[Any]]
+    """Values in the order of the columns asked for."""
     next: Place | None
     """Where the next statement goes on; None: there is nothing left."""
 
@@ -68,13 +69,18 @@ class _Stretch:
 
 
 def walk(
-    connection: sa.Connection, columns: str, filters: Filters, after: Place | None, n: int, most: int | None
+    connection: sa.Connection,
+    columns: Sequence[str],
+    filters: Filters,
+    after: Place | None,
+    n: int,
+    most: int | None,
 ) -> Rows:
     """The next rows that pass.
 
     Args:
         connection: to an open database; settings are changed within its transaction.
-        columns: names of columns, for SELECT.
+        columns: names of columns, among them id and tc_predicted.
         filters: which rows.
         after: where the rows before ended.
         n: how many rows at most.
@@ -84,7 +90,9 @@ def walk(
     Raises:
         StoreError: the database does not answer.
     """
-    found: list[dict[str, Any]] = []
+    found: list[sa.Row[Any]] = []
+    tc_at, id_at = columns.index("tc_predicted"), columns.index("id")
+    names = ", ".join(columns)
     looked_at = 0
     for stretch in _stretches(connection, filters, after):
         if stretch.ordered:
@@ -92,25 +100,21 @@ def walk(
         bounded = stretch.ordered and any(check for _, check in stretch.drivers)
         size = _FIRST
         while True:
-            rows, stopped = _step(connection, columns, stretch, after, n, size if bounded else None)
-            found += rows[: n + 1 - len(found)]
+            rows = _step(connection, names, stretch, after, n, size if bounded else None)
+            found += [row for row in rows if row[-2]] if bounded else rows
             if len(found) > n:
-                last = found[n - 1]
-                return Rows(_bare(found[:n]), Place(last["tc_predicted"], last["id"]))
-            if stopped is None:
+                return Rows(found[:n], Place(found[n - 1][tc_at], found[n - 1][id_at]))
+            # A candidate of the last number comes along whether it passes or not: there the walk stopped.
+            if not bounded or not rows or rows[-1][-1] != size:
                 break
             looked_at += size
-            after = stopped
+            after = Place(rows[-1][tc_at], rows[-1][id_at])
             if most is not None and looked_at >= most:
-                return Rows(_bare(found), after)
+                return Rows(found, after)
             size = _LATER if most is None else max(min(_LATER, most - looked_at), 1)
         if found and most is not None:
             most = min(most, looked_at + most // 10)
-    return Rows(_bare(found), None)
-
-
-def _bare(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [{name: value for name, value in row.items() if name not in {"passes", "place"}} for row in rows]
+    return Rows(found, None)
 
 
 def _stretches(connection: sa.Connection, filters: Filters, after: Place | None) -> Iterator[_Stretch]:
@@ -157,8 +161,8 @@ def _step(
     after: Place | None,
     n: int,
     size: int | None,
-) -> tuple[list[dict[str, Any]], Place | None]:
-    """Rows that pass among the next ``size`` candidates, and the last candidate if there may be more."""
+) -> Sequence[sa.Row[Any]]:
+    """The next rows that pass. With a size: among so many candidates, each with ``passes`` and its number."""
     values = dict(stretch.values)
     place = ""
     if after is not None:
@@ -169,12 +173,7 @@ def _step(
         )
         values |= {"after_tc": after.tc, "after_id": after.id}
     text = _every_row(columns, stretch, place, n) if size is None else _some(columns, stretch, place, n, size)
-    rows = [dict(row) for row in connection.exec_driver_sql(text, values).mappings()]
-    if size is None:
-        return rows, None
-    # A candidate of this place is the last one looked at.
-    end = next((Place(row["tc_predicted"], row["id"]) for row in rows if row["place"] == size), None)
-    return [row for row in rows if row["passes"]], end
+    return connection.exec_driver_sql(text, values).all()
 
 
 def _every_row(columns: str, stretch: _Stretch, place: str, n: int) -> str:
@@ -192,7 +191,6 @@ def _some(columns: str, stretch: _Stretch, place: str, n: int, size: int) -> str
         f" WHERE {where}{place} {ORDER} LIMIT {size})"
         for where, check in stretch.drivers
     ]
-    # The last candidate comes along even if it does not pass: it tells where the walk stopped.
     return (
         f"SELECT * FROM (SELECT *, row_number() OVER ({ORDER}) AS place"  # noqa: S608 - own text
         f" FROM ({' UNION ALL '.join(walks)}) AS walks {ORDER} LIMIT {size}) AS candidates"
