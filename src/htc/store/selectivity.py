@@ -41,13 +41,16 @@ def _rows(connection: sa.Connection, condition: Condition) -> float:
     kept = _estimates.setdefault(connection.engine, {})
     key = (condition.check, repr(sorted(condition.values.items())))
     now = time.monotonic()
-    if key not in kept or now - kept[key][0] > _KEPT_S:
-        # Of the check, not of the walks: the statistics of a column know its common values one by one.
-        question = f"SELECT 1 FROM htc_predictions WHERE {RANKED} AND ({condition.check})"  # noqa: S608 - own text
-        plan = connection.exec_driver_sql(
-            f"EXPLAIN (FORMAT JSON) {question}", dict(condition.values)
-        ).scalar_one()
-        if len(kept) >= _MOST_KEPT:
-            kept.clear()
-        kept[key] = (now, float(plan[0]["Plan"]["Plan Rows"]))
-    return kept[key][1]
+    known = kept.get(key)
+    if known is not None and now - known[0] <= _KEPT_S:
+        return known[1]
+    # Of the check, not of the walks: the statistics of a column know its common values one by one.
+    question = f"SELECT 1 FROM htc_predictions WHERE {RANKED} AND ({condition.check})"  # noqa: S608 - own text
+    plan = connection.exec_driver_sql(
+        f"EXPLAIN (FORMAT JSON) {question}", dict(condition.values)
+    ).scalar_one()
+    rows = float(plan[0]["Plan"]["Plan Rows"])
+    if len(kept) >= _MOST_KEPT:
+        kept.clear()
+    kept[key] = (now, rows)
+    return rows
