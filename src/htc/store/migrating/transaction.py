@@ -184,5 +184,5 @@ def _in_the_way(holding: list[Blocker], patience_s: float, where: str) -> StoreE
         f"the tables could not be had to ourselves within {patience_s:.0f} s; nothing was changed."
         f" In the way: {in_words(holding)}",
         where=where,
-        hint=f"{end}; `htc db upgrade --wait SECONDS` waits longer",
+        hint=f"{end}; `--wait SECONDS` waits longer",
     )
