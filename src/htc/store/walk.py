@@ -52,7 +52,7 @@ class Place:
 class Rows:
     """What a statement found."""
 
-    rows: Sequence[sa.Row[Any]]
+    rows: Sequence[Sequence[Any]]
     """Values in the order of the columns asked for."""
     next: Place | None
     """Where the next statement goes on; None: there is nothing left."""
@@ -90,7 +90,7 @@ def walk(
     Raises:
         StoreError: the database does not answer.
     """
-    found: list[sa.Row[Any]] = []
+    found: list[Sequence[Any]] = []
     tc_at, id_at = columns.index("tc_predicted"), columns.index("id")
     names = ", ".join(columns)
     looked_at = 0
@@ -161,7 +161,7 @@ def _step(
     after: Place | None,
     n: int,
     size: int | None,
-) -> Sequence[sa.Row[Any]]:
+) -> Sequence[Sequence[Any]]:
     """The next rows that pass. With a size: among so many candidates, each with ``passes`` and its number."""
     values = dict(stretch.values)
     place = ""
