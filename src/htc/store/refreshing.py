@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import sqlalchemy as sa
 
 from htc.errors import SchemaError, StoreError
+from htc.store.locks import REFRESH_LOCK
 from htc.store.tables import bete_runs, ranking_refreshes, top_superconductors
 
 if TYPE_CHECKING:
@@ -28,8 +29,6 @@ __all__ = [
 ]
 
 VIEW: Final = "top_superconductors"
-REFRESH_LOCK: Final = 0x4854_4302
-"""Key of the advisory lock that lets one refresh work at a time."""
 
 INTERVAL_S: Final = 30.0
 """Least time between two refreshes that nobody asked for by name."""

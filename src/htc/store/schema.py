@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import Connection, text
 
 from htc.errors import SchemaError
+from htc.store.locks import MIGRATION_LOCK
 from htc.store.tables import metadata
 
 if TYPE_CHECKING:
@@ -43,9 +44,6 @@ REVISIONS: Final = (
 """The chain, oldest first. Kept here as well as in the files so that opening a database needs no Alembic."""
 
 HEAD: Final = REVISIONS[-1]
-
-MIGRATION_LOCK: Final = 0x4854_4301
-"""Key of the advisory lock that lets one migrator work at a time ('HTC' and a number)."""
 
 _OUR_TABLES: Final = frozenset(metadata.tables)
 

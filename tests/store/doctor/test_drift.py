@@ -138,6 +138,33 @@ def test_old_rows_that_break_a_rule_stop_its_validation(database: Any, run: Any,
         found.fix.apply()
 
 
+FOREIGN_KEY = "fk_htc_predictions_experiment_id"
+
+
+def test_a_missing_foreign_key_is_put_back(database: Any, run: Any, only: Any) -> None:
+    run(database, f"ALTER TABLE htc_predictions DROP CONSTRAINT {FOREIGN_KEY}")
+    found = only(check_constraints, database)
+    assert found.verdict == "warning"
+    assert f"constraint {FOREIGN_KEY} of htc_predictions is missing" in found.result
+    assert "is back and holds for every row" in found.fix.apply()
+    assert nothing_differs(database)
+
+
+def test_a_foreign_key_that_was_broken_meanwhile_comes_back_for_new_rows(
+    database: Any, run: Any, only: Any
+) -> None:
+    insert = (
+        "INSERT INTO htc_predictions (id, composition, reduced_formula, tc_predicted, extrapolation_warning,"
+        " created_by, experiment_id) VALUES ('{}', 'Nb', 'Nb', 9.0, false, 'me', 'nobody')"
+    )
+    run(database, f"ALTER TABLE htc_predictions DROP CONSTRAINT {FOREIGN_KEY}", insert.format(1))
+    with pytest.raises(StoreError, match="rules refuse"):
+        only(check_constraints, database).fix.apply()
+    assert "NOT VALID" in only(check_constraints, database).result
+    with pytest.raises(StoreError, match="rules refuse"):
+        run(database, insert.format(2))
+
+
 def test_a_missing_index_is_made_again(database: Any, run: Any, only: Any) -> None:
     run(database, f"DROP INDEX {RANKING}")
     found = only(check_indexes, database)

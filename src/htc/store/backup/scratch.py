@@ -13,14 +13,12 @@ from sqlalchemy import text
 from htc.errors import DatabaseUnavailableError, StoreError
 from htc.store.database import Database
 from htc.store.faults import store_errors
+from htc.store.locks import BACKUP_LOCK
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 __all__ = ["Beside", "beside"]
-
-BACKUP_LOCK: Final = 0x4854_4302
-"""Key of the advisory lock of one backup or restore at a time on a server ('HTC' and a number)."""
 
 _NAME_LIMIT: Final = 63
 _PARTING_S: Final = 2.0

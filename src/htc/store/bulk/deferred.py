@@ -18,6 +18,7 @@ from sqlalchemy.exc import ProgrammingError
 from htc.errors import StoreError
 from htc.store.catalogue import Difference, differences, expected, read
 from htc.store.faults import store_errors
+from htc.store.locks import BULK_LOCK
 from htc.store.schema import HEAD
 
 if TYPE_CHECKING:
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
     from htc.store.database import Database
 
 __all__ = ["DEFER_FROM", "is_empty", "missing", "only_one", "put_back", "take_away"]
-
-BULK_LOCK: Final = 0x4854_4310
-"""Key of the advisory lock of the one load that may take indexes away or put them back."""
 
 DEFER_FROM: Final = 200_000
 """Rows from which building indexes at the end is worth the trouble."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from htc.store.database import Database
 
 __all__ = [
+    "add_foreign_key",
     "analyze",
     "create_index",
     "rebuild_index",
@@ -80,6 +81,24 @@ def replace_index(database: Database, name: str, index: Index) -> Fix:
         return f"index {name} was replaced"
 
     return Fix(f"replace the index {name} by one of the right definition", apply)
+
+
+def add_foreign_key(database: Database, table: str, name: str, definition: str) -> Fix:
+    """Put back a foreign key that is missing; it binds new rows first, and the old ones once checked."""
+
+    def apply() -> str:
+        not_valid = definition if definition.endswith("NOT VALID") else f"{definition} NOT VALID"
+        with database.begin() as connection:
+            connection.execute(text(f"SET LOCAL lock_timeout = '{PATIENCE}'"))
+            statement = (
+                f"ALTER TABLE {_quoted(connection, table)}"
+                f" ADD CONSTRAINT {_quoted(connection, name)} {not_valid}"
+            )
+            connection.execute(text(statement.replace(":", "\\:")))
+        validate_constraint(database, table, name).apply()
+        return f"foreign key {name} of {table} is back and holds for every row"
+
+    return Fix(f"put back the foreign key {name} of {table}; new rows obey it at once", apply)
 
 
 def validate_constraint(database: Database, table: str, name: str) -> Fix:
