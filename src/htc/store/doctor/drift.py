@@ -135,7 +135,7 @@ def _tell_constraint(check: Check, database: Database, revision: str, d: Differe
         )
     fix = None
     if d.change == "missing" and (d.expected or "").startswith("FOREIGN KEY"):
-        # A killed first load leaves them out. A CHECK read back from its text would be stored as another text.
+        # A killed first load leaves them out. A CHECK made from its text would be shown as another text.
         fix = repairs.add_foreign_key(database, d.parent, d.name, str(d.expected))
     return check.warning(d.in_words(), add, fix=fix, **facts)
 
