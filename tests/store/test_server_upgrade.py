@@ -182,7 +182,8 @@ def test_what_cannot_be_upgraded(home: Path, tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(server_upgrade, "installed_folders", lambda _: [])
     with pytest.raises(DatabaseUnavailableError, match="no programs of PostgreSQL 17") as missing:
         upgrade_server(home)
-    assert "--old-programs" in str(missing.value.hint)
+    assert "apt install postgresql-17" in str(missing.value.hint)
+    assert "pip install" not in str(missing.value.hint)  # there never was such a wheel
     with pytest.raises(DatabaseUnavailableError, match="those found are of 18"):
         upgrade_server(home, server_upgrade.find_binaries().folder)
 

