@@ -37,6 +37,7 @@ from htc.store.backup import verify as verify_module
 from htc.store.backup.archive import manifest_path, read_archive
 from htc.store.backup.programs import ClientPrograms, all_programs
 from htc.store.embedded import EmbeddedServer
+from htc.store.locks import BACKUP_LOCK
 from htc.store.schema import HEAD
 
 if TYPE_CHECKING:
@@ -409,7 +410,7 @@ def test_a_database_in_use_is_not_replaced(
 
 def test_one_restore_at_a_time(database: Database, server: Any, tmp_path: Path, some_backup: Path) -> None:
     with server.open("postgres") as other, other.connect() as connection:
-        connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": 0x4854_4302})
+        connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": BACKUP_LOCK})
         with pytest.raises(DatabaseUnavailableError, match="another backup or restore is at work"):
             restore(settings_of(database, tmp_path), some_backup, replace=True)
 
