@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from htc.store import Database
 
 COLUMNS = ", ".join(Ranked.__dataclass_fields__)
-COPIED = 1_000_000
+COPIED = 500_000
 PARTS = 16
 
 QUERIES = {
@@ -38,7 +38,7 @@ def layouts(database: Database) -> None:
 
 
 def _time_index(database: Database) -> None:
-    windows = {"one day": "interval '1 day'", "one chunk": "interval '1 hour'"}
+    windows = {"one day": "interval '1 day'", "one hour": "interval '1 hour'"}
     start = "timestamptz '2026-01-02 00:00:00+00'"
     with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
 
