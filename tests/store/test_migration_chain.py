@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from htc.errors import SchemaError
 from htc.store.doctor.finding import Finding
 from htc.store.doctor.migration_files import check_migration_files
 from htc.store.doctor.schema_checks import MIGRATION_FILE_CHECKS
+from htc.store.migrating import chain, upgrade_sql
 from htc.store.schema import REVISIONS
 
 CHAIN = ("001_first", "002_second", "003_third")
@@ -51,6 +53,8 @@ def test_the_programs_own_chain_is_whole() -> None:
         "migrations.links",
         "migrations.chain",
         "migrations.alembic",
+        "migrations.options",
+        "migrations.statements",
     }
     assert any(f.result == " -> ".join(REVISIONS) for f in found)
 
@@ -69,6 +73,30 @@ def test_a_file_name_taken_for_a_revision_id_is_named_with_the_right_one(folder:
     assert "it is the name of a file, whose id is '001_first'" in link.result
     assert link.action == 'write down_revision = "001_first"'
     assert "rename the file to 001_first.py" in found["migrations.ids"].action
+
+
+def test_an_id_changed_in_a_file_that_the_program_knows_is_put_back(folder: Path) -> None:
+    write(folder, "002_second", "002_other", "001_first")
+    found = next(f for f in failures(folder) if f.check_id == "migrations.ids")
+    assert found.action.startswith('write revision = "002_second"')
+
+
+def test_a_file_is_not_to_take_the_name_of_another(folder: Path) -> None:
+    write(folder, "004_copy", "003_third", "002_second")
+    found = [f.action for f in failures(folder) if f.check_id == "migrations.ids"]
+    assert not any("rename" in action for action in found)
+    assert any(a.startswith('write revision = "004_copy"') for a in found)
+    assert any(a.startswith("004_copy.py: write its own name as id") for a in found)
+
+
+def test_statements_of_a_broken_chain_are_refused_in_the_doctors_words(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(folder, "003_third", down="002_secnod")
+    monkeypatch.setattr(chain, "check_migration_files", lambda: check_migration_files(folder, CHAIN))
+    with pytest.raises(SchemaError, match="no revision has this id") as caught:
+        upgrade_sql(None)
+    assert caught.value.hint == 'write down_revision = "002_second"'
 
 
 def test_a_misspelt_down_revision_is_answered_with_the_nearest_id(folder: Path) -> None:

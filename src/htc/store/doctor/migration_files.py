@@ -96,7 +96,7 @@ def check_migration_files(folder: Path = VERSIONS, known: Sequence[str] = REVISI
             files.append(one)
     if not found:
         found.append(_READABLE.ok(f"{len(files)} files can be read"))
-    found += list(_ids(files)) or [_IDS.ok(f"{len(files)} ids, each the name of its file")]
+    found += list(_ids(files, known)) or [_IDS.ok(f"{len(files)} ids, each the name of its file")]
     links = list(_links(files))
     found += links or [_LINKS.ok("every down_revision exists")]
     found += list(_chain(files, known)) or [_CHAIN.ok(" -> ".join(known))]
@@ -183,14 +183,14 @@ def _shown(given: _Value) -> str:
     return given.value.source if isinstance(given.value, _NotPlain) else repr(given.value)
 
 
-def _ids(files: Sequence[_File]) -> Iterator[Finding]:
+def _ids(files: Sequence[_File], known: Sequence[str]) -> Iterator[Finding]:
     for revision, times in Counter(f.revision for f in files).items():
         if times > 1:
             same = [f for f in files if f.revision == revision]
             where = " and ".join(f.at_revision for f in same)
             yield _IDS.failure(
                 f"{where}: {times} files have the id {revision!r}",
-                "give each file an id of its own, equal to its name",
+                _for_doubled(same),
                 revision=revision,
                 files=[str(f.path) for f in same],
             )
@@ -199,7 +199,7 @@ def _ids(files: Sequence[_File]) -> Iterator[Finding]:
             yield _IDS.failure(
                 f'{file.at_revision}: it says revision = "{file.revision}", its file is called'
                 f" {file.path.name}",
-                f"rename the file to {file.revision}.py: databases may carry the id already",
+                _for_other_name(file, known),
                 revision=file.revision,
                 file=str(file.path),
             )
@@ -211,6 +211,25 @@ def _ids(files: Sequence[_File]) -> Iterator[Finding]:
                 revision=file.revision,
                 length=len(file.revision),
             )
+
+
+def _for_doubled(same: Sequence[_File]) -> str:
+    keeps = [f for f in same if f.path.stem == f.revision]
+    others = [f for f in same if f not in keeps]
+    if len(keeps) == 1:
+        return f"{_listed(f.path.name for f in others)}: write its own name as id, and put it into the chain"
+    return "give each file an id of its own, equal to its name"
+
+
+def _for_other_name(file: _File, known: Sequence[str]) -> str:
+    if file.path.stem in known:
+        return f'write revision = "{file.path.stem}": databases carry this id, and the program knows it'
+    if file.path.with_name(f"{file.revision}.py").exists():
+        return (
+            f'write revision = "{file.path.stem}", and put it into the chain:'
+            f" {file.revision}.py has the other id already"
+        )
+    return f"rename the file to {file.revision}.py: databases may carry the id already"
 
 
 def _links(files: Sequence[_File]) -> Iterator[Finding]:

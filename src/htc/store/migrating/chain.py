@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from htc.errors import HTCError, SchemaError
+from htc.store.doctor.migration_files import check_migration_files
 from htc.store.faults import store_errors
 from htc.store.migrating.outcome import Applied
 from htc.store.schema import HEAD, MIGRATION_LOCK, REVISIONS, standing
@@ -146,7 +147,7 @@ def upgrade_sql(start: str | None = None, end: str = HEAD) -> str:
         end: the revision it is to stand at.
 
     Raises:
-        SchemaError: no such revision, or ``end`` lies before ``start``.
+        SchemaError: no such revision, ``end`` lies before ``start``, or the migration files are no chain.
     """
     from alembic import command
 
@@ -156,12 +157,20 @@ def upgrade_sql(start: str | None = None, end: str = HEAD) -> str:
         raise SchemaError(f"{end} lies before {start}", hint="`htc db downgrade` goes back")
     if start == end:
         return f"-- Nothing to do: the database stands at {end}.\n"
+    _refuse_broken_files()
     settings = config()
     settings.output_buffer = buffer = io.StringIO()
     settings.attributes["preamble"] = _preamble(start)
     with _ALEMBIC:
         command.upgrade(settings, f"{start}:{end}" if start else end, sql=True)
     return buffer.getvalue()
+
+
+def _refuse_broken_files() -> None:
+    # Alembic answers a broken chain with a bare KeyError.
+    for one in check_migration_files():
+        if one.verdict == "failure":
+            raise SchemaError(f"{one.result}; nothing was printed", hint=one.action or None)
 
 
 def _preamble(start: str | None) -> list[str]:
