@@ -206,6 +206,26 @@ def test_count_and_times_of_the_errors(tmp_path: Path, gcloud: Path) -> None:
     assert "does not exist here" in guilty.action
 
 
+@pytest.mark.parametrize("first_line", ["", ADC_LINE], ids=["nothing", "application default"])
+@pytest.mark.parametrize(
+    ("command", "blamed"),
+    [
+        ("auth.print-access-token", "user_login"),
+        ("sql.connect", "user_login"),
+        ("config.config-helper", "user_login"),
+        ("auth.application-default.print-access-token", "application_default"),
+    ],
+)
+def test_the_command_that_gcloud_names_tells_whose_login_it_was(
+    tmp_path: Path, gcloud: Path, command: str, blamed: str, first_line: str
+) -> None:
+    error = f"ERROR: (gcloud.{command}) There was a problem: Reauthentication failed."
+    found = judge(DROPPED, log_of(tmp_path, first_line, error))
+    assert failed(found) - {"proxy"} == {blamed}
+    login = "gcloud auth login" if blamed == "user_login" else "gcloud auth application-default login"
+    assert f"`{login}`" in found[blamed].action
+
+
 def test_errors_that_are_over(tmp_path: Path, gcloud: Path) -> None:
     default_login(gcloud, timedelta(hours=1))
     taken, closed = f"[{INSTANCE}] Accepted connection from x", f"[{INSTANCE}] client closed the connection"

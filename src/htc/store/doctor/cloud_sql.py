@@ -287,7 +287,8 @@ def _blamed(log: ProxyLog | None) -> Source | None:
     """Whose credentials the log shows to be refused now."""
     if log is None or not log.refusals or log.refusals[-1].kind not in {"credentials", "no credentials"}:
         return None
-    return "application default" if log.refusals[-1].kind == "no credentials" else log.source
+    last = log.refusals[-1]
+    return "application default" if last.kind == "no credentials" else last.source or log.source
 
 
 def _suspicious(seen: Circumstances, log: ProxyLog | None, source: Source) -> bool:

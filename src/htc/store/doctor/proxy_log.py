@@ -69,6 +69,8 @@ _USERS_OWN: Final = re.compile(
     r"gcloud\.config\.config-helper|gcloud auth login|error reading config: exit status"
 )
 _DEFAULTS_OWN: Final = re.compile(r"application.default", re.IGNORECASE)
+_GCLOUD: Final = re.compile(r"\(gcloud\.(auth\.application-default)?")
+"""gcloud names the command that failed: all but these work with the user login."""
 _TAKEN: Final = re.compile(r"Accepted connection from|New connection for")
 _SERVED: Final = re.compile(
     r"(?:client|instance) closed the connection|Client closed local connection|Connection test passed"
@@ -84,6 +86,8 @@ class Refusal:
     """The telling words of the message, e.g. ``"invalid_rapt"``."""
     at: datetime | None
     """As written in the log: the clock of the proxy."""
+    source: Source | None = None
+    """Whose credentials the message itself names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +140,9 @@ def read_proxy_log(path: Path) -> ProxyLog:
         elif (refusal := _refusal(entry)) is not None:
             refusals.append(refusal)
             taken = False
-            if source == "unknown" and _USERS_OWN.search(entry.text):
+            if source == "unknown" and refusal.source is not None:
+                source = refusal.source
+            elif source == "unknown" and _USERS_OWN.search(entry.text):
                 source = "user login"
             elif source == "unknown" and _DEFAULTS_OWN.search(entry.text):
                 source = "application default"
@@ -198,5 +204,8 @@ def _source(text: str) -> Source | None:
 def _refusal(entry: _Entry) -> Refusal | None:
     for pattern, kind in _KINDS:
         if found := re.search(pattern, entry.text, re.IGNORECASE):
-            return Refusal(kind, found.group(1), entry.at)
+            source: Source | None = None
+            if gcloud := _GCLOUD.search(entry.text):
+                source = "application default" if gcloud.group(1) else "user login"
+            return Refusal(kind, found.group(1), entry.at, source)
     return None
