@@ -48,7 +48,7 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = Field(
         default=None,
         description="SQLAlchemy URL of a PostgreSQL 15+ server, e.g. postgresql+psycopg://user@host/db. "
-        "Unset: an embedded PostgreSQL under HTC_HOME is started when needed.",
+        "Unset: an embedded PostgreSQL under HTC_HOME is started when needed. Set but empty: an error.",
     )
     data: Path | None = Field(
         default=None,
@@ -91,8 +91,9 @@ class Settings(BaseSettings):
     def _expand(cls, value: Path | None) -> Path | None:
         return None if value is None else value.expanduser().absolute()
 
+    # Not database_url: a secret that is missing where HTC is deployed arrives as an empty variable, and the
+    # embedded database, gone with its container, must not take the place of the one that was meant.
     @field_validator(
-        "database_url",
         "materials_project_api_key",
         "optimade_provider",
         "data",

@@ -45,6 +45,20 @@ def by_check(answer: str) -> dict[str, dict[str, Any]]:
     return {f["check_id"]: f for f in json.loads(answer)["findings"]}
 
 
+def test_a_url_that_is_set_but_empty(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HTC_DATABASE_URL", "")
+    done = run("db", "doctor", "--json", "--no-log")
+    found = by_check(done.out)["settings.url"]
+    assert (done.code, found["verdict"]) == (4, "failure")
+    assert found["result"] == "set but empty"
+    assert "unset it" in found["action"]
+    for command in (("db", "status"), ("top",)):
+        refused = run(*command)
+        assert refused.code != 0
+        assert "set but empty" in refused.err
+    assert not (tmp_path / "own" / "postgres").exists()
+
+
 def test_a_healthy_database_and_its_log(run: Run, database_in_settings: Database) -> None:
     done = run("db", "doctor", "--json")
     answer = json.loads(done.out)

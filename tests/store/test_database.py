@@ -20,7 +20,7 @@ from htc.errors import (
     StorageError,
     StoreError,
 )
-from htc.settings import Settings
+from htc.settings import Settings, get_settings
 from htc.store import Database, StoredStructures, save
 from htc.store import database as database_module
 from htc.store.database import redacted, user_url
@@ -166,6 +166,20 @@ def test_other_urls_are_refused(url: str) -> None:
         Database.open(settings(url))
     assert caught.value.where == "HTC_DATABASE_URL"
     assert SECRET not in shown(caught.value)
+
+
+@pytest.mark.parametrize("value", ["", "  \n"])
+def test_an_empty_url_is_no_wish_for_the_embedded_database(
+    value: str, test_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTC_DATABASE_URL", value)
+    get_settings.cache_clear()
+    before = list(test_home.rglob("*"))
+    with pytest.raises(SettingsError, match="set but empty") as caught:
+        Database.open()
+    assert caught.value.where == "HTC_DATABASE_URL"
+    assert "unset it to use the embedded database" in str(caught.value.hint)
+    assert list(test_home.rglob("*")) == before
 
 
 def test_a_url_is_shown_without_passwords() -> None:

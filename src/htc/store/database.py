@@ -32,6 +32,12 @@ def user_url(raw: str) -> URL:
     Raises:
         SettingsError: it is not the URL of a PostgreSQL database.
     """
+    if not raw.strip():
+        raise SettingsError(
+            "set but empty",
+            where="HTC_DATABASE_URL",
+            hint="unset it to use the embedded database; where a secret fills it, that secret is missing",
+        )
     try:
         url = make_url(raw.strip())
     except (ArgumentError, ValueError) as error:
