@@ -112,7 +112,6 @@ def test_crystals_of_an_earlier_version_are_gathered_and_described(empty_databas
         )
     before = one(empty_database, "SELECT json_agg(structure_json ORDER BY id)::text FROM bete_runs")
     schema.upgrade(empty_database)
-    describe_structures(empty_database)
     assert one(empty_database, "SELECT json_agg(structure_json ORDER BY id)::text FROM bete_runs") == before
     with empty_database.connect() as connection:
         found = connection.execute(

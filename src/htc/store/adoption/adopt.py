@@ -13,6 +13,7 @@ from htc.store import catalogue
 from htc.store.adoption.content import Checksum, checksum, expressions_at_head, refuse_changes
 from htc.store.adoption.plan import BASE, SUFFIX, Plan, make_plan
 from htc.store.faults import store_errors
+from htc.store.migrating.aftercare import look_after
 from htc.store.migrating.chain import move, run_alone
 from htc.store.migrating.log import failures_noted, note
 from htc.store.migrating.outcome import Applied, Migration, Step, Tell, quiet
@@ -81,6 +82,7 @@ def adopt(
         outcome = _adopt(database, first, set_aside, tell, patience_s, dry_run=dry_run)
     if not dry_run:
         note(database, settings, "adopt", outcome, hypothesis=first.hypothesis, did=first.steps())
+        look_after(database, outcome, tell)
     return outcome
 
 
@@ -203,6 +205,15 @@ def _refuse(agreed: Plan, where: str) -> None:
     if not agreed.refusals:
         return
     told = "; ".join(f"{one.table}: {', '.join(one.reasons)}" for one in agreed.refusals)
+    ours = [one.table for one in agreed.refusals if one.is_ours]
+    if ours:
+        raise SchemaError(
+            f"there are tables or views of HTC that the rest is too old or too damaged for. {told}."
+            " Nothing was changed",
+            where=where,
+            hint=f"restore a backup (`htc db restore FILE`); if {', '.join(ours)} came here by mistake and may"
+            " go, drop them first",
+        )
     options = " ".join(f"--set-aside {one.table}" for one in agreed.refusals)
     new = ", ".join(quoted(one.table + SUFFIX).strip('"') for one in agreed.refusals)
     raise SchemaError(

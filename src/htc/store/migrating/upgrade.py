@@ -11,6 +11,7 @@ from sqlalchemy import Connection, text
 
 from htc.errors import SchemaError
 from htc.store import catalogue
+from htc.store.migrating.aftercare import look_after
 from htc.store.migrating.chain import move
 from htc.store.migrating.log import failures_noted, note
 from htc.store.migrating.outcome import Applied, Migration, Step, Tell, quiet
@@ -54,6 +55,8 @@ def upgrade(
         outcome = _upgrade(database, target, tell, patience_s, dry_run=dry_run)
     if outcome.applied and not dry_run:
         note(database, settings, "upgrade", outcome)
+    if not dry_run:
+        look_after(database, outcome, tell)
     return outcome
 
 
