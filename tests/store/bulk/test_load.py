@@ -148,6 +148,35 @@ def test_update_changes_only_what_the_source_says(database: Database, make_rows:
     assert ask(database, "SELECT DISTINCT created_by FROM htc_predictions") == "someone"
 
 
+def test_what_a_row_left_open_is_no_word_of_its_own(
+    database: Database, make_rows: Make, ask: Ask, tmp_path: Path
+) -> None:
+    full, sparse = make_rows(2, reason="none").to_pylist()
+    for row in (full, sparse):
+        row["created_at"] = row["created_at"].isoformat()
+    full["provenance"], full["applicable"] = {"a": 1}, True
+    for name in ("created_at", "created_by", "experiment_id"):
+        del sparse[name]
+    file = tmp_path / "mixed.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in (full, sparse)), "utf-8")
+    whole = "SELECT p::text FROM htc_predictions AS p ORDER BY id"
+    run = start_run(database, "batch", created_by="me")
+    load(database, file, created_by="first", run=run)
+    before = ask(database, whole)
+    for how in ("skip", "update"):
+        again = load(database, file, created_by="second", on_conflict=how)
+        assert (again.unchanged, again.differing, again.updated) == (2, 0, 0)
+    assert ask(database, whole) == before
+    sparse["mu_star"] = 0.2
+    file.write_text("".join(json.dumps(row) + "\n" for row in (full, sparse)), "utf-8")
+    other = start_run(database, "batch", created_by="me")
+    assert load(database, file, created_by="third", run=other, on_conflict="update").updated == 1
+    assert ask(database, "SELECT created_by, experiment_id FROM htc_predictions WHERE mu_star = 0.2") == [
+        ("first", run)
+    ]
+    assert ask(database, whole)[0] == before[0]
+
+
 def test_rows_are_known_by_their_input_hash(database: Database, make_rows: Make, ask: Ask) -> None:
     table = make_rows(20, id=..., input_hash=[f"h{i}" for i in range(20)])
     assert load(database, table).inserted == 20

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -34,6 +34,8 @@ class Chunk:
     raw: pa.RecordBatch
     """The same rows as they came."""
     numbers: np.ndarray[Any, np.dtype[np.int64]]
+    filled: dict[str, pa.Array] = field(default_factory=dict)
+    """Given columns that some rows left open, for this load to fill in -> whether the row did."""
 
     def __len__(self) -> int:
         """Rows."""
@@ -47,6 +49,7 @@ class Chunk:
             columns={name: column.take(positions) for name, column in self.columns.items()},
             raw=self.raw.take(positions),
             numbers=self.numbers[positions.to_numpy()],
+            filled={name: mask.take(positions) for name, mask in self.filled.items()},
         )
 
     def refused(self, positions: Iterable[int], reasons: Iterable[tuple[str, ...]]) -> list[Refused]:
@@ -121,11 +124,13 @@ class Preparation:
         n = len(chunk)
         columns = dict(chunk.columns)
         given = set(chunk.given)
+        filled: dict[str, pa.Array] = {}
         content = dict(columns)
         # A NULL where the table has a default and wants a value means the default, as a missing column does.
         for name in self.target.defaults & columns.keys():
             if columns[name].null_count:
                 default = pa.scalar(_default(self.target, name), columns[name].type)
+                filled[name] = columns[name].is_null()
                 columns[name] = _filled(columns[name], default)
         for name, value in (
             ("created_at", self.started),
@@ -133,8 +138,12 @@ class Preparation:
             ("experiment_id", self.run),
             ("parent_batch_id", self.run),
         ):
-            if name in self.target.kinds and value is not None and self.target.name != "runs":
+            if name in self.target.kinds and self.target.name != "runs":
                 present = columns.get(name)
+                if present is not None and present.null_count:
+                    filled[name] = present.is_null()  # also where this load has no run to fill in
+                if value is None:
+                    continue
                 scalar = pa.scalar(value, ARROW_TYPES[self.target.kinds[name]])
                 if present is None:
                     columns[name] = _repeated(scalar, n)
@@ -147,7 +156,7 @@ class Preparation:
                 given.add("elements")
         elif self.target.key == "id" and "id" not in columns and "input_hash" in columns:
             columns["id"] = new_ids(n)
-        return replace(chunk, columns=columns, given=frozenset(given))
+        return replace(chunk, columns=columns, given=frozenset(given), filled=filled)
 
     def _identify(self, columns: dict[str, pa.Array], content: dict[str, pa.Array]) -> None:
         n = len(next(iter(columns.values())))

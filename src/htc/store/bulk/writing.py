@@ -252,10 +252,13 @@ class Writer:
             for name in self.target.kinds
         ]
         changes.append(sql.SQL("ADD COLUMN htc_row bigint"))
+        filled = {_FILLED + name: mask for name, mask in chunk.filled.items()}
+        changes += [sql.SQL("ADD COLUMN {} boolean").format(sql.Identifier(name)) for name in filled]
         connection.execute(sql.SQL("ALTER TABLE {} {}").format(_STAGE, sql.SQL(", ").join(changes)))
         rows = pa.array(range(len(chunk)), pa.int64())
         kinds: dict[str, Kind] = {**self.target.kinds, "htc_row": "int8"}
-        encoded = encode({**chunk.columns, "htc_row": rows}, kinds)
+        kinds |= dict.fromkeys(filled, "bool")
+        encoded = encode({**chunk.columns, **filled, "htc_row": rows}, kinds)
         _copy(connection, _STAGE, encoded.columns, encoded.body)
         if self.target.name == "structures":
             connection.execute(sql.SQL("UPDATE {} SET hash = htc_document_hash(structure)").format(_STAGE))
@@ -289,10 +292,12 @@ class Writer:
                 "UPDATE {table} AS t SET {set} FROM {stage} AS s WHERE t.{key} = s.{key} AND {differs}"
             ).format(
                 table=sql.Identifier(self.target.name),
-                set=sql.SQL(", ").join(sql.SQL("{n} = s.{n}").format(n=sql.Identifier(n)) for n in names),
+                set=sql.SQL(", ").join(
+                    sql.SQL("{} = {}").format(sql.Identifier(n), _said(chunk, n)) for n in names
+                ),
                 stage=_STAGE,
                 key=sql.Identifier(key),
-                differs=self._differs(names),
+                differs=self._differs(chunk, names),
             )
             done += connection.execute(query).rowcount
         return done
@@ -321,7 +326,7 @@ class Writer:
                 stage=_STAGE,
                 table=sql.Identifier(self.target.name),
                 key=sql.Identifier(key),
-                differs=self._differs(names),
+                differs=self._differs(chunk, names),
             )
             for key in self._matching_keys(chunk)
         ]
@@ -332,17 +337,16 @@ class Writer:
         """Keys by which rows of the source may be recognised."""
         return [k for k in self.target.keys if k in chunk.columns or k in self.target.generated]
 
-    def _differs(self, names: Sequence[str]) -> sql.Composed:
-        def of(alias: str) -> sql.Composed:
+    def _differs(self, chunk: Chunk, names: Sequence[str]) -> sql.Composed:
+        def row(values: Sequence[sql.Composable]) -> sql.Composed:
             parts = [
-                sql.SQL("{}.{}::text" if self.target.kinds[n] == "json" else "{}.{}").format(
-                    sql.Identifier(alias), sql.Identifier(n)
-                )
-                for n in names
+                sql.SQL("({})::text" if self.target.kinds[n] == "json" else "{}").format(value)
+                for n, value in zip(names, values, strict=True)
             ]
             return sql.SQL("ROW({})").format(sql.SQL(", ").join(parts))
 
-        return sql.SQL("{} IS DISTINCT FROM {}").format(of("t"), of("s"))
+        stored = [sql.SQL("t.{}").format(sql.Identifier(n)) for n in names]
+        return sql.SQL("{} IS DISTINCT FROM {}").format(row(stored), row([_said(chunk, n) for n in names]))
 
     def _create_parents(self, connection: Connection[Any], chunk: Chunk) -> dict[str, set[str]]:
         """Note runs and models that rows name and nobody knows."""
@@ -380,6 +384,17 @@ class Writer:
 
 
 _STAGE: Final = sql.Identifier(STAGE)
+_FILLED: Final = "htc_filled_"
+"""Beginning of the stage's columns that tell which values are not the source's."""
+
+
+def _said(chunk: Chunk, name: str) -> sql.Composed:
+    """What a staged row says of a stored one: where it left the value open, what is stored."""
+    if name not in chunk.filled:
+        return sql.SQL("s.{}").format(sql.Identifier(name))
+    return sql.SQL("CASE WHEN s.{filled} THEN t.{n} ELSE s.{n} END").format(
+        filled=sql.Identifier(_FILLED + name), n=sql.Identifier(name)
+    )
 
 
 def _copy(
