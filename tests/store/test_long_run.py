@@ -116,7 +116,7 @@ def test_crystals_of_an_earlier_version_are_gathered_and_described(empty_databas
     with empty_database.connect() as connection:
         found = connection.execute(
             text(
-                'SELECT anonymous_formula, spacegroup_number FROM structures'
+                "SELECT anonymous_formula, spacegroup_number FROM structures"
                 ' ORDER BY anonymous_formula COLLATE "C"'
             )
         ).all()
