@@ -30,12 +30,13 @@ from htc.errors import (
     StoreError,
 )
 from htc.settings import Settings
-from htc.store import Database, get, save, schema, start_run
+from htc.store import Database, catalogue, get, save, schema, start_run
 from htc.store.backup import Backup, back_up, differences, read_contents, restore
 from htc.store.backup import programs as programs_module
 from htc.store.backup import verify as verify_module
 from htc.store.backup.archive import manifest_path, read_archive
 from htc.store.backup.programs import ClientPrograms, all_programs
+from htc.store.doctor.drift import DRIFT_CHECKS
 from htc.store.embedded import EmbeddedServer
 from htc.store.locks import BACKUP_LOCK
 from htc.store.schema import HEAD
@@ -119,6 +120,20 @@ def test_what_comes_back_is_what_was_there(
         assert get(other, ids[3]).prediction == get(database, ids[3]).prediction
         save(other, [make_prediction(99)])  # sequences go on where they were
         start_run(other, "batch", created_by="test")
+
+
+def test_a_restored_schema_is_the_schema_as_it_should_be(
+    database: Database, server: Any, make_prediction: Maker, tmp_path: Path
+) -> None:
+    fill(database, make_prediction)
+    made = back_up(settings_of(database, tmp_path / "home"), tmp_path / "all.dump")
+    with server.empty() as other:
+        restore(settings_of(other, tmp_path / "home"), made.file)
+        with other.connect() as connection:
+            assert catalogue.differences(catalogue.expected(HEAD), catalogue.read(connection)) == []
+            found = [f for check in DRIFT_CHECKS for f in check(connection, other)]
+    assert {f.check_id: f.verdict for f in found}["schema.constraints"] == "ok"
+    assert {f.verdict for f in found} == {"ok"}
 
 
 def test_from_one_major_version_to_the_other(

@@ -128,6 +128,26 @@ def test_view_bodies_have_one_form(definition: str, one_form: str) -> None:
     assert catalogue._view_body(definition) == one_form
 
 
+@pytest.mark.parametrize(
+    ("definition", "one_form"),
+    [
+        (
+            "CHECK (x::text = ANY (ARRAY['a'::character varying::text, 'it''s'::character varying::text]))",
+            "CHECK (x::text = ANY (ARRAY['a'::character varying, 'it''s'::character varying]::text[]))",
+        ),
+        (
+            "CHECK (x::text = ANY (ARRAY[('a, b'::character varying)::text]))",
+            "CHECK (x::text = ANY (ARRAY['a, b'::character varying]::text[]))",
+        ),
+        ("CHECK (x = ANY (ARRAY['a'::text, 'b'::text]))", "CHECK (x = ANY (ARRAY['a'::text, 'b'::text]))"),
+        ("CHECK (x = ANY (ARRAY[1, 2]))", "CHECK (x = ANY (ARRAY[1, 2]))"),
+    ],
+)
+def test_lists_of_words_have_one_form(definition: str, one_form: str) -> None:
+    assert catalogue._list_form(definition) == one_form
+    assert catalogue._list_form(one_form) == one_form
+
+
 def test_types_that_hold_the_same_values_are_not_essential() -> None:
     def column(want: str, have: str) -> bool:
         return Difference("column", "differs", "x", "t", "type", want, have).essential

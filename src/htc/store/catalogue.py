@@ -259,11 +259,11 @@ def read(connection: Connection) -> Catalogue:
         columns.setdefault(table, {})[name] = Column(type_, nullable, default)
     constraints: dict[str, dict[str, Constraint]] = {}
     for table, name, definition, valid in connection.execute(text(_CONSTRAINTS)):
-        one_form = _one_line(definition.removesuffix(" NOT VALID"))
-        constraints.setdefault(table, {})[name] = Constraint(one_form, valid)
+        rule = _list_form(_one_line(definition.removesuffix(" NOT VALID")))
+        constraints.setdefault(table, {})[name] = Constraint(rule, valid)
     indexes: dict[str, dict[str, Index]] = {}
     for relation, name, definition, valid in connection.execute(text(_INDEXES)):
-        indexes.setdefault(relation, {})[name] = Index(_one_line(definition), valid)
+        indexes.setdefault(relation, {})[name] = Index(_list_form(_one_line(definition)), valid)
     triggers: dict[str, dict[str, str]] = {}
     for table, name, definition in connection.execute(text(_TRIGGERS)):
         triggers.setdefault(table, {})[name] = _one_line(definition)
@@ -404,10 +404,25 @@ def _one_line(definition: str) -> str:
     return " ".join(definition.split())
 
 
+_LISTED: Final = r"\(?'(?:[^']|'')*'::character varying\)?::text"
+_CAST_ONE_BY_ONE: Final = re.compile(rf"ARRAY\[({_LISTED}(?:, {_LISTED})*)\]")
+
+
+def _list_form(definition: str) -> str:
+    """One form for ``column IN ('a', 'b')``: the server casts the list as a whole; what a dump makes of that
+    is read back as a list of casts."""
+
+    def cast_as_a_whole(found: re.Match[str]) -> str:
+        texts = re.findall(r"'(?:[^']|'')*'::character varying", found[1])
+        return f"ARRAY[{', '.join(texts)}]::text[]"
+
+    return _CAST_ONE_BY_ONE.sub(cast_as_a_whole, definition)
+
+
 def _view_body(definition: str) -> str:
     """One form for all versions: before 16 every column carries the name of its table, after it only where
     there are several tables."""
-    line = _one_line(definition).rstrip(";")
+    line = _list_form(_one_line(definition)).rstrip(";")
     pieces = re.split(r"('(?:[^']|'')*')", line)
     qualifier = re.compile(r'(?<![\w".])("(?:[^"]|"")+"|[a-z_][a-z0-9_$]*)\.(?=["a-z_])')
     names = {name for piece in pieces[::2] for name in qualifier.findall(piece)}
