@@ -481,6 +481,41 @@ def test_a_current_database_that_lost_its_stamp_gets_it_back(database: Database,
     is_sound(database)
 
 
+@pytest.mark.parametrize(
+    ("script", "lost", "hint"),
+    [
+        (
+            "ALTER TABLE runs DROP COLUMN program_version",
+            "column runs.program_version is missing",
+            'put it back without its values: ALTER TABLE runs ADD COLUMN "program_version"',
+        ),
+        ("DROP TABLE models CASCADE", "table models is missing", "restore a backup"),
+        (
+            "ALTER TABLE bete_runs DROP COLUMN mu_star CASCADE",
+            "column bete_runs.mu_star is missing",
+            "restore",
+        ),
+    ],
+)
+def test_a_current_database_that_lost_a_part_is_no_earlier_deployment(
+    database: Database, script: str, lost: str, hint: str
+) -> None:
+    run(database, script)
+    for attempt in (plan, adopt):
+        with pytest.raises(SchemaError, match=lost) as caught:
+            attempt(database)
+        assert hint in str(caught.value.hint)
+        assert "set-aside" not in str(caught.value.hint)
+
+
+def test_own_tables_of_a_later_revision_are_not_to_be_set_aside(database: Database) -> None:
+    run(database, "ALTER TABLE runs DROP COLUMN settings CASCADE; DROP TABLE alembic_version")
+    with pytest.raises(SchemaError, match="structures: it has the shape of HTC's own") as caught:
+        adopt(database)
+    assert "set-aside" not in str(caught.value.hint)
+    assert "restore a backup" in str(caught.value.hint)
+
+
 def test_a_dry_run_and_a_failure_change_nothing(one_database: Database) -> None:
     run(one_database, TELEMETRY + BETE + PREDICTIONS)
     fill(one_database)

@@ -152,6 +152,15 @@ def test_a_dropped_table_is_missed(database: Any, run: Any, only: Any) -> None:
     assert "ahead" not in found.result
 
 
+def test_a_dropped_column_is_no_matter_for_adoption(database: Any, run: Any, only: Any) -> None:
+    run(database, "ALTER TABLE runs DROP COLUMN program_version")
+    found = only(check_stamp, database)
+    assert found.verdict == "failure"
+    assert "column runs.program_version is missing" in found.result
+    assert "adopt" not in found.action
+    assert 'ALTER TABLE runs ADD COLUMN "program_version"' in found.action
+
+
 def test_tables_of_the_users_own_count_for_nothing(empty_database: Any, run: Any, only: Any) -> None:
     run(empty_database, "CREATE TABLE experiments (id int)")
     assert only(check_stamp, empty_database).verdict == "note"

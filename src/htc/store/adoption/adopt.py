@@ -211,8 +211,8 @@ def _refuse(agreed: Plan, where: str) -> None:
             f"there are tables or views of HTC that the rest is too old or too damaged for. {told}."
             " Nothing was changed",
             where=where,
-            hint=f"restore a backup (`htc db restore FILE`); if {', '.join(ours)} came here by mistake and may"
-            " go, drop them first",
+            hint=f"restore a backup (`htc db restore FILE`); if {', '.join(ours)} came here by mistake"
+            " and may go, drop them first",
         )
     options = " ".join(f"--set-aside {one.table}" for one in agreed.refusals)
     new = ", ".join(quoted(one.table + SUFFIX).strip('"') for one in agreed.refusals)

@@ -32,6 +32,8 @@ class Refusal:
 
     table: str
     reasons: tuple[str, ...]
+    is_ours: bool = False
+    """HTC's own of a later revision: it is never proposed to set it aside."""
 
 
 @dataclass(frozen=True, slots=True)

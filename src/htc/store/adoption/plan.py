@@ -12,6 +12,7 @@ from htc.errors import SchemaError
 from htc.store import catalogue
 from htc.store.adoption.mending import mend
 from htc.store.adoption.parts import Action, Columns, Refusal
+from htc.store.damage import damage, has_own_shape, remedy
 from htc.store.migrating.transaction import quoted
 from htc.store.schema import HEAD, REVISIONS, Standing, is_of_the_early_chain, standing
 
@@ -96,11 +97,13 @@ def make_plan(connection: Connection, set_aside: Collection[str] = (), *, where:
         where: the database, for messages.
 
     Raises:
-        SchemaError: a newer program made the schema, or ``set_aside`` names something that is not in the way.
+        SchemaError: a newer program made the schema, a part of it was lost since this program made it, or
+            ``set_aside`` names something that is not in the way.
     """
     now = standing(connection)
     _refuse_newer(now, where)
     found = catalogue.read(connection)
+    _refuse_damaged(now, found, where)
     aside, found = _set_aside(connection, found, set_aside, where)
     fits = catalogue.closest(found)
     if fits is not None and REVISIONS.index(fits) > REVISIONS.index(BASE):
@@ -206,7 +209,9 @@ def later_names(fits: str | None) -> frozenset[str]:
 
 def _taken_names(found: catalogue.Catalogue, fits: str | None) -> list[Refusal]:
     return [
-        Refusal(name, ("a later revision makes a table or view of this name",))
+        Refusal(name, ("it has the shape of HTC's own of a later revision",), is_ours=True)
+        if has_own_shape(name, found)
+        else Refusal(name, ("a later revision makes a table or view of this name",))
         for name in sorted(later_names(fits) & found.relations)
     ]
 
@@ -220,6 +225,20 @@ def _refuse_newer(now: Standing, where: str) -> None:
             hint="a newer htc made it: update htc. If alembic_version belongs to another program, give htc a"
             " database or a schema of its own. Nothing was changed",
         )
+
+
+def _refuse_damaged(now: Standing, found: catalogue.Catalogue, where: str) -> None:
+    lacking = damage(now.revision, found)
+    if now.revision is None or not lacking:
+        return
+    more = f"; and {len(lacking) - 5} more" if len(lacking) > 5 else ""
+    raise SchemaError(
+        f"this is no earlier deployment: the database was at {now.revision} and has lost a part: "
+        + "; ".join(one.in_words() for one in lacking[:5])
+        + f"{more}. Nothing was changed",
+        where=where,
+        hint=remedy(now.revision, lacking),
+    )
 
 
 def _hypothesis(now: Standing, found: catalogue.Catalogue) -> str:

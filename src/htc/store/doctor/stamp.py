@@ -18,6 +18,7 @@ from htc.store.catalogue import (
     later_relations,
     read,
 )
+from htc.store.damage import damage, remedy
 from htc.store.doctor.check import Check
 from htc.store.doctor.examination import Opened, examination
 from htc.store.doctor.finding import Finding
@@ -140,6 +141,14 @@ def _known(check: Check, stamp: str, sight: _Sight, catalogue: Catalogue, *, emb
             **facts,
         )
     if missing:
+        lost = damage(stamp, catalogue)
+        if lost:
+            return check.failure(
+                f"the stamp is {stamp}, but {_listed(d.in_words() for d in missing)}",
+                remedy(stamp, lost),
+                missing=[d.as_dict() for d in missing],
+                **facts,
+            )
         earlier = sight.fits is not None and REVISIONS.index(sight.fits) < at and not sight.besides
         ahead = f"; {sight.really}: the stamp is ahead of them" if earlier else ""
         return check.failure(
