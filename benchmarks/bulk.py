@@ -3,8 +3,8 @@
     python -m benchmarks bulk [ROWS]
 
 ``ROWS`` (a million) go from an Arrow table into an empty database, as many more into the filled one; then
-both ways of SQLAlchemy get a small number into the same table. Servers: the embedded one and, where Debian's
-package is installed, PostgreSQL 15 with its own default settings.
+both ways of SQLAlchemy get a small number into the same table. Servers: the embedded one and, where it is
+installed, PostgreSQL 15 with its own default settings.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from htc.store.bulk.pgcopy import encode
 from htc.store.bulk.prepare import Preparation
 from htc.store.bulk.sources import open_source
 from htc.store.bulk.target import target
+from htc.store.embedded.installed import installed_folders
 from htc.store.tables import htc_predictions
 
-POSTGRES_15 = Path("/usr/lib/postgresql/15/bin")
 FEW = 20_000
 
 Figures = list[tuple[str, str]]
@@ -50,8 +50,8 @@ def measure(rows: int = 1_000_000) -> Figures:
     ]
     with tempfile.TemporaryDirectory() as folder, Database.open(Settings(home=Path(folder))) as database:
         figures += _on(database, "embedded", first, second, few)
-    if POSTGRES_15.exists():
-        with _postgres_15() as url, Database.connect_to(url) as database:
+    for programs in installed_folders(15)[:1]:
+        with _postgres_15(programs) as url, Database.connect_to(url) as database:
             figures += _on(database, "PostgreSQL 15", first, second, few)
     return figures
 
@@ -123,7 +123,7 @@ def _executemany(database: Database, rows: list[dict[str, object]]) -> None:
 
 
 @contextmanager
-def _postgres_15() -> Iterator[URL]:
+def _postgres_15(programs: Path) -> Iterator[URL]:
     """A private server with an empty database, stopped and removed at the end."""
     from htc.store.embedded.cluster import quiet_environment, write_access_rules
     from htc.store.embedded.identity import current_identity
@@ -135,7 +135,7 @@ def _postgres_15() -> Iterator[URL]:
     environment = quiet_environment()
     command = [
         *identity.prefix,
-        str(POSTGRES_15 / "initdb"),
+        str(programs / "initdb"),
         "-D",
         str(data),
         "-U",
@@ -149,7 +149,7 @@ def _postgres_15() -> Iterator[URL]:
     options = ["-c", "listen_addresses=", "-c", f"unix_socket_directories={socket_dir}"]
     with (root / "log").open("wb") as log:
         server = subprocess.Popen(
-            [*identity.prefix, str(POSTGRES_15 / "postgres"), "-D", str(data), *options],
+            [*identity.prefix, str(programs / "postgres"), "-D", str(data), *options],
             env=environment,
             stderr=log,
         )

@@ -15,14 +15,13 @@ from htc.store.embedded import process
 from htc.store.embedded.binaries import Binaries
 from htc.store.embedded.cluster import quiet_environment, write_access_rules
 from htc.store.embedded.identity import current_identity
-
-POSTGRES_15 = [Path("/usr/lib/postgresql/15/bin"), Path("/opt/homebrew/opt/postgresql@15/bin")]
+from htc.store.embedded.installed import installed_folders
 
 
 @pytest.fixture(scope="session")
 def postgres_15() -> Path:
     """Folder of the programs of PostgreSQL 15."""
-    folder = next((f for f in POSTGRES_15 if (f / "initdb").exists()), None)
+    folder = next((f for f in installed_folders(15) if (f / "initdb").exists()), None)
     if folder is None:
         pytest.skip("PostgreSQL 15 is not installed (Debian: apt install postgresql-15)")
     return folder

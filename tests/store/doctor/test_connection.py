@@ -26,8 +26,6 @@ from htc.store.embedded.binaries import Binaries
 from htc.store.embedded.cluster import quiet_environment, write_access_rules
 from htc.store.embedded.identity import current_identity
 
-POSTGRES_15 = [Path("/usr/lib/postgresql/15/bin"), Path("/opt/homebrew/opt/postgresql@15/bin")]
-
 RULES = """
 local all htc peer map=htc
 local all somebody peer
@@ -142,12 +140,8 @@ def private(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[PrivateServer]:
     """A private server of each version."""
-    if request.param == "embedded":
-        folder: Path | None = find_binaries().folder
-    else:
-        folder = next((f for f in POSTGRES_15 if (f / "initdb").exists()), None)
-    if folder is None:
-        pytest.skip("PostgreSQL 15 is not installed")
+    embedded = request.param == "embedded"
+    folder: Path = find_binaries().folder if embedded else request.getfixturevalue("postgres_15")
     server = PrivateServer(folder, tmp_path_factory.mktemp("private"))
     server.start()
     server.execute(ROLES)
