@@ -90,6 +90,44 @@ def test_everything_into_another_database(filled: Database, another: Database, t
         export_everything(filled, tmp_path / "all")
 
 
+def test_rows_of_an_adopted_database_stay_as_they_are(
+    filled: Database, another: Database, tmp_path: Path
+) -> None:
+    excused = "legacy_defects = '{created_given,mu_star_valid}'"
+    open_ = "created_by = NULL, created_at = NULL, mu_star = -1"
+    with filled.begin() as connection:
+        for statement in (
+            f"UPDATE htc_predictions SET {excused}, {open_}, experiment_id = NULL, elements = NULL"
+            " WHERE id IN (SELECT id FROM htc_predictions ORDER BY id LIMIT 3)",
+            f"UPDATE bete_runs SET {excused}, {open_}, run_type = 'batch', parent_batch_id = NULL",
+            "INSERT INTO test_telemetry (id, test_name, created_at) VALUES"
+            " ('1', 'a', NULL),"
+            " ('2', 'b', now())",
+        ):
+            connection.execute(sa.text(statement))
+    export_everything(filled, tmp_path / "all")
+    for how in ("skip", "skip", "update"):
+        reports = load_everything(another, tmp_path / "all", created_by="importer", on_conflict=how)  # type: ignore[arg-type]  # both are words of it
+        assert [(r.rejected, r.differing, r.updated) for r in reports] == [(0, 0, 0)] * len(INTERCHANGE)
+        for table in INTERCHANGE:
+            assert rows_of(another, table) == rows_of(filled, table), table
+
+
+def test_only_a_folder_may_excuse_rows_from_the_rules(
+    filled: Database, another: Database, make_rows: Make, tmp_path: Path
+) -> None:
+    rows = make_rows(3, legacy_defects=[["mu_star_valid"], [], None], mu_star=[-1.0, 0.1, 0.1])
+    (tmp_path / "x.csv").write_text(
+        "composition,reduced_formula,tc_predicted,extrapolation_warning,mu_star,legacy_defects\n"
+        "Nb3 Sn1,Nb3Sn,18.05,false,-1,{mu_star_valid}\n"
+    )
+    report = load(another, rows)
+    assert (report.inserted, report.rejected) == (2, 1)
+    assert list(report.reasons) == ["legacy_defects excuses the row from rules: leave it empty"]
+    assert load(another, tmp_path / "x.csv").reasons == report.reasons
+    assert load(another, rows, on_conflict="update").reasons == report.reasons
+
+
 @pytest.mark.parametrize(
     "name", ["x.parquet", "x.arrow", "x.feather", "x.csv", "x.csv.gz", "x.jsonl", "x.jsonl.gz"]
 )

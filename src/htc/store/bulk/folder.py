@@ -86,7 +86,8 @@ def load_everything(
         folder: with a file for some of the tables, named as they are.
         on_conflict: see :func:`~htc.store.bulk.load.load`, as are the others.
         rejects: a folder for the rows that cannot be stored, one file a table.
-        created_by: for rows that do not say who made them.
+        created_by: for files without that column, and for runs and models that rows name and nobody knows. An
+            empty value stays empty.
         dry_run: find out and keep nothing. Parents that come with the same folder count as missing.
         progress: told about the rows.
 
@@ -114,6 +115,7 @@ def load_everything(
             rejects=None if rejects is None else rejects / f"{name}.rejects.jsonl",
             created_by=created_by,
             dry_run=dry_run,
+            verbatim=True,
             progress=progress,
         )
         for name, file in files

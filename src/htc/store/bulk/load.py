@@ -88,6 +88,7 @@ def load(
     create_missing: bool = True,
     ignore_unknown: bool = False,
     dry_run: bool = False,
+    verbatim: bool = False,
     progress: Progress | None = None,
 ) -> LoadReport:
     """Store the rows of a source, each once, in transactions of ``chunk_rows``.
@@ -117,6 +118,9 @@ def load(
         create_missing: make rows of ``runs`` and ``models`` for ids that rows name and nobody knows.
         ignore_unknown: leave out columns the table does not have.
         dry_run: find out everything and keep nothing.
+        verbatim: the rows are a database's own, as :func:`~htc.store.bulk.export_everything` writes them: an
+            empty value stays empty, and ``legacy_defects`` excuses a row from the rules it names. Otherwise
+            a row with ``legacy_defects`` is refused.
         progress: told about the rows done, then about the indexes.
 
     Raises:
@@ -134,7 +138,7 @@ def load(
     pieces, size = open_source(source, chunk_rows)
     if on_conflict == "update" or dry_run or table != "htc_predictions":
         workers = 1  # what comes later must win, and parents come first
-    preparation = Preparation.of(wanted, created_by, run, ignore_unknown)
+    preparation = Preparation.of(wanted, created_by, run, ignore_unknown, verbatim=verbatim)
     report = LoadReport(table, dry_run=dry_run)
     with ExitStack() as stack:
         written = stack.enter_context(Rejects(rejects))

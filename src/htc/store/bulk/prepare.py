@@ -21,6 +21,7 @@ from htc.store.bulk.target import Target
 
 __all__ = ["Chunk", "Preparation"]
 
+_EXCUSED: Final = "legacy_defects excuses the row from rules: leave it empty"
 _TEXTS: Final = frozenset({"text", "json", "jsonb", "text[]", "varchar[]"})
 
 
@@ -71,11 +72,21 @@ class Preparation:
     run: str | None
     ignore_unknown: bool
     started: datetime
+    verbatim: bool = False
+    """Rows of a database, written by it: nothing is filled in, and defects it had excused stay excused."""
 
     @classmethod
-    def of(cls, target: Target, created_by: str, run: str | None, ignore_unknown: bool) -> Preparation:
+    def of(
+        cls,
+        target: Target,
+        created_by: str,
+        run: str | None,
+        ignore_unknown: bool,
+        *,
+        verbatim: bool = False,
+    ) -> Preparation:
         """With the present moment for rows that do not say when they were made."""
-        return cls(target, created_by, run, ignore_unknown, datetime.now(UTC))
+        return cls(target, created_by, run, ignore_unknown, datetime.now(UTC), verbatim)
 
     def chunk(self, piece: Piece) -> tuple[Chunk, list[Refused]]:
         """The rows of a piece whose values fit their columns, and the others.
@@ -100,6 +111,12 @@ class Preparation:
                 long = np.asarray(pc.fill_null(pc.greater(_length(columns[name]), limit), False))
                 if long.any():
                     wrong[f"{name} is longer than {limit} characters"] = long
+        if "legacy_defects" in columns and not self.verbatim:
+            excused = np.asarray(
+                pc.fill_null(pc.greater(pc.list_value_length(columns["legacy_defects"]), 0), False)
+            )
+            if excused.any():
+                wrong[_EXCUSED] = excused
         chunk = Chunk(columns, frozenset(names), piece.batch, piece.numbers)
         chunk, refused = _without(chunk, wrong)
         return self._completed(chunk), piece.refused + refused
@@ -128,7 +145,7 @@ class Preparation:
         content = dict(columns)
         # A NULL where the table has a default and wants a value means the default, as a missing column does.
         for name in self.target.defaults & columns.keys():
-            if columns[name].null_count:
+            if columns[name].null_count and not self.verbatim:
                 default = pa.scalar(_default(self.target, name), columns[name].type)
                 filled[name] = columns[name].is_null()
                 columns[name] = _filled(columns[name], default)
@@ -140,6 +157,8 @@ class Preparation:
         ):
             if name in self.target.kinds and self.target.name != "runs":
                 present = columns.get(name)
+                if present is not None and self.verbatim:
+                    continue
                 if present is not None and present.null_count:
                     filled[name] = present.is_null()  # also where this load has no run to fill in
                 if value is None:
@@ -151,7 +170,8 @@ class Preparation:
                     columns[name] = _filled(present, scalar)
         if self.target.name == "htc_predictions":
             self._identify(columns, content)
-            columns["elements"] = _elements(columns, n)
+            if not (self.verbatim and "elements" in columns):
+                columns["elements"] = _elements(columns, n)
             if {"composition", "reduced_formula"} & given:
                 given.add("elements")
         elif self.target.key == "id" and "id" not in columns and "input_hash" in columns:
