@@ -502,13 +502,39 @@ def test_another_migrator_is_waited_for(empty_database: Database) -> None:
         ),
         (
             "CREATE VIEW mine AS SELECT created_at FROM htc_predictions",
-            StoreError,
-            f"revision {REVISIONS[3]} failed, nothing was changed.*view",
-            "",
+            SchemaError,
+            "views of yours read what the upgrade changes: mine on htc_predictions;.*nothing was changed",
+            "drop them first: DROP VIEW mine; and make them again afterwards, with the rights you had granted"
+            " on them: CREATE VIEW mine AS SELECT",
         ),
+        (
+            "CREATE VIEW first AS SELECT id, tc_kelvin, mu_star, input_hash FROM bete_runs;"
+            'CREATE MATERIALIZED VIEW "The second" AS SELECT id FROM first;'
+            'CREATE UNIQUE INDEX mine ON "The second" (id)',
+            SchemaError,
+            'first on bete_runs, "The second" on bete_runs',
+            'DROP MATERIALIZED VIEW "The second"; DROP VIEW first; and make',
+        ),
+        (
+            "CREATE VIEW mine AS SELECT avg_tc FROM top_superconductors",
+            SchemaError,
+            "mine on top_superconductors",
+            "DROP VIEW mine",
+        ),
+        ("CREATE VIEW harmless AS SELECT id, tc_predicted FROM htc_predictions", StorageError, "", ""),
         ("ALTER DATABASE {database} SET search_path = nowhere, public", StorageError, "", ""),
     ],
-    ids=["a name", "an index", "a column", "read-only", "a view", "search path"],
+    ids=[
+        "a name",
+        "an index",
+        "a column",
+        "read-only",
+        "a view",
+        "views of views",
+        "a view of a view",
+        "harmless",
+        "search path",
+    ],
 )
 def test_what_cannot_succeed_is_not_begun(
     server: Any, script: str, error: type[StoreError], message: str, hint: str
@@ -519,16 +545,36 @@ def test_what_cannot_succeed_is_not_begun(
             connection.exec_driver_sql(script.format(database=database.engine.url.database))
         database.engine.dispose()
         told: list[Step] = []
-        if not message:  # the first schema that exists is used
+        if not message:  # nothing in the way; the first schema that exists is used
             migrating.upgrade(database)
             return
         with pytest.raises(error, match=message) as caught:
             migrating.upgrade(database, tell=told.append)
         assert hint in str(caught.value.hint or "")
         if "VIEW" in script:
-            assert any(step.kind == "warning" and "mine on htc_predictions" in step.text for step in told)
+            told_to_run = re.match(r"drop them first: (.*); and make .*?: (.*)$", str(caught.value.hint))
+            assert told_to_run is not None
+            drops, creates = told_to_run.groups()
+            with database.begin() as connection:
+                connection.exec_driver_sql(drops)
+            migrating.upgrade(database)
+            with database.begin() as connection:
+                connection.exec_driver_sql(creates)
+            return
         with database.connect() as connection:
             assert standing(connection).revision == OLD
+
+
+def test_a_view_that_comes_in_between_is_named(
+    empty_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_003(empty_database)
+    with empty_database.begin() as connection:
+        connection.exec_driver_sql("CREATE VIEW mine AS SELECT created_at FROM htc_predictions")
+    monkeypatch.setattr(migrating.dependents, "blocking", lambda *_: [])
+    with pytest.raises(StoreError, match=r"nothing was changed.*mine on htc_predictions") as caught:
+        migrating.upgrade(empty_database)
+    assert "DROP VIEW mine" in str(caught.value.hint)
 
 
 def test_a_user_without_the_right_is_told_whom_to_ask(server: Any) -> None:

@@ -15,6 +15,7 @@ from htc.store.adoption.plan import BASE, SUFFIX, Plan, make_plan
 from htc.store.faults import store_errors
 from htc.store.migrating.aftercare import look_after
 from htc.store.migrating.chain import move, run_alone
+from htc.store.migrating.dependents import views_named
 from htc.store.migrating.log import failures_noted, note
 from htc.store.migrating.outcome import Applied, Migration, Step, Tell, quiet
 from htc.store.migrating.preflight import preflight, refuse_failures
@@ -103,7 +104,9 @@ def _adopt(
         tell(step)
 
     with under_lock(database, say) as connection:
-        examined = preflight(connection, database, first.standing, tell=say, schema_too=False)
+        examined = preflight(
+            connection, database, first.standing, tell=say, schema_too=False, start=first.stamp
+        )
     refuse_failures(examined, database.where)
 
     def tables(connection: Connection) -> list[str]:
@@ -119,9 +122,10 @@ def _adopt(
             )
         return _carry_out(connection, agreed, say, database.where)
 
-    applied, rows = transaction(
-        database, work, tables=tables, tell=say, patience_s=patience_s, commit=not dry_run
-    )
+    with views_named(database):
+        applied, rows = transaction(
+            database, work, tables=tables, tell=say, patience_s=patience_s, commit=not dry_run
+        )
     seconds = time.perf_counter() - started
     way = f"{', '.join(first.standing.revisions) or 'no stamp'} -> {HEAD}"
     say(

@@ -16,6 +16,7 @@ from htc.store.doctor.check import Check
 from htc.store.doctor.finding import Finding
 from htc.store.doctor.migration_files import check_migration_files
 from htc.store.doctor.migration_statements import check_migration_statements
+from htc.store.migrating import dependents
 from htc.store.migrating.blockers import blockers, in_words
 from htc.store.migrating.chain import path_between
 from htc.store.migrating.outcome import Kind, Step, Tell, quiet
@@ -31,17 +32,6 @@ LONG_S: Final = 30.0
 
 _KIND: Final[dict[str, Kind]] = {"note": "note", "warning": "warning", "failure": "warning"}
 
-_DEPENDENTS: Final = """
-    SELECT DISTINCT v.oid::regclass::text || ' on ' || t.relname
-    FROM pg_depend AS d
-         JOIN pg_rewrite AS r ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
-         JOIN pg_class AS v ON v.oid = r.ev_class
-         JOIN pg_class AS t ON t.oid = d.refobjid
-    WHERE d.refclassid = 'pg_class'::regclass AND t.relname = ANY (:ours) AND pg_table_is_visible(t.oid)
-      AND v.oid <> t.oid AND NOT (v.relname = ANY (:ours) AND pg_table_is_visible(v.oid))
-    ORDER BY 1
-"""
-
 
 def preflight(
     connection: Connection,
@@ -51,6 +41,7 @@ def preflight(
     *,
     tell: Tell = quiet,
     schema_too: bool = True,
+    start: str | None = None,
 ) -> list[Finding]:
     """Examine whether an upgrade from ``now`` to ``target`` can succeed.
 
@@ -61,6 +52,7 @@ def preflight(
         target: where it is to stand.
         tell: hears of every finding at once.
         schema_too: also compare the tables with the stamp; False where the stamp is known to be wrong.
+        start: where the stamp is wrong, the revision after which it begins instead; None: with the first.
 
     Returns:
         The findings. A ``failure`` means that the migration must not begin.
@@ -80,13 +72,14 @@ def preflight(
         )
         return one
 
-    if keep(_files(now, target)).verdict == "failure":
+    begin = now.revision if schema_too else start
+    if keep(_files(now, begin, target)).verdict == "failure":
         return out
     checks: list[Callable[[Connection], Finding]] = [_answers, _server, lambda c: _privileges(c, now)]
     if schema_too:
         checks += [lambda c: _tables(c, now), lambda c: _names(c, now, target)]
     checks += [
-        lambda c: _dependents(c, now),
+        lambda c: _dependents(c, begin, target, None if schema_too else catalogue.read(c)),
         lambda c: _activity(c, now),
         lambda c: _room(c, now, database),
     ]
@@ -130,7 +123,7 @@ def _names_at(revision: str) -> frozenset[str]:
     return known.relations | indexed
 
 
-def _files(now: Standing, target: str) -> Finding:
+def _files(now: Standing, start: str | None, target: str) -> Finding:
     check = Check(
         "migrate.files",
         "the migration files do not form one chain, or cannot be written out as SQL",
@@ -143,7 +136,7 @@ def _files(now: Standing, target: str) -> Finding:
     for one in examined:
         if one.verdict == "failure":
             return check.failure(one.result, one.action)
-    ahead = path_between(now.revision if now.revision in REVISIONS else None, target)
+    ahead = path_between(start if start in REVISIONS else None, target)
     return check.ok(f"{len(REVISIONS)} migration files in one line; to run: {', '.join(ahead) or 'none'}")
 
 
@@ -267,18 +260,25 @@ def _names(connection: Connection, now: Standing, target: str) -> Finding:
     )
 
 
-def _dependents(connection: Connection, now: Standing) -> Finding:
+def _dependents(
+    connection: Connection, start: str | None, target: str, found: catalogue.Catalogue | None
+) -> Finding:
     check = Check(
         "migrate.dependents",
         "views of yours stand on columns that the upgrade changes",
-        "views on our tables looked up in pg_depend",
+        "views on our tables looked up in pg_depend, their columns compared with those that it changes",
     )
-    views = list(connection.execute(text(_DEPENDENTS), {"ours": _names_of(now)}).scalars())
+    views = dependents.dependents(connection)
+    blocking = dependents.blocking(views, dependents.altered_columns(start, target, found))
+    if blocking:
+        return check.failure(
+            f"views of yours read what the upgrade changes: {', '.join(v.in_words() for v in blocking)};"
+            " PostgreSQL changes nothing under a view",
+            dependents.advice(blocking),
+        )
     if views:
-        return check.warning(
-            f"views of yours read our tables: {', '.join(views)}",
-            "PostgreSQL does not change a column that a view reads: if the upgrade says so, drop the view"
-            " and create it again afterwards",
+        return check.note(
+            f"views of yours read our tables, but nothing that changes: {', '.join(v.name for v in views)}"
         )
     return check.ok("no view of yours reads our tables")
 

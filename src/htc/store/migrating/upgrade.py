@@ -13,6 +13,7 @@ from htc.errors import SchemaError
 from htc.store import catalogue
 from htc.store.migrating.aftercare import look_after
 from htc.store.migrating.chain import move
+from htc.store.migrating.dependents import views_named
 from htc.store.migrating.log import failures_noted, note
 from htc.store.migrating.outcome import Applied, Migration, Step, Tell, quiet
 from htc.store.migrating.preflight import preflight, refuse_failures
@@ -98,9 +99,10 @@ def _upgrade(database: Database, target: str, tell: Tell, patience_s: float, *, 
         after = verify(connection, target, drift, rows, database.where, say)
         return now, applied, after
 
-    start, applied, rows = transaction(
-        database, work, tables=tables, tell=say, patience_s=patience_s, commit=not dry_run
-    )
+    with views_named(database):
+        start, applied, rows = transaction(
+            database, work, tables=tables, tell=say, patience_s=patience_s, commit=not dry_run
+        )
     seconds = time.perf_counter() - started
     if applied:
         way = f"{start.revision or 'empty'} -> {target}"
