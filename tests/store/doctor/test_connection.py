@@ -17,8 +17,14 @@ from typing import Any
 
 import psycopg
 import pytest
+from sqlalchemy.engine import URL
 
+from htc.errors import StoreError
 from htc.settings import Settings
+from htc.store import finish_run, save, start_run
+from htc.store.bulk import export_everything, load_everything
+from htc.store.database import Database, user_url
+from htc.store.deletion import set_aside
 from htc.store.doctor.finding import Finding
 from htc.store.doctor.sequence import examine
 from htc.store.embedded import find_binaries
@@ -33,12 +39,14 @@ hostssl all tlsonly 127.0.0.1/32 trust
 host all tlsonly 127.0.0.1/32 reject
 host all stranger 127.0.0.1/32 reject
 host all scram,absent 127.0.0.1/32 scram-sha-256
-host all trusted,nologin,limited,missing 127.0.0.1/32 trust
+host all trusted,worker,reader,nologin,limited,missing 127.0.0.1/32 trust
 """
 
 ROLES = """
 CREATE ROLE scram LOGIN PASSWORD 'right';
 CREATE ROLE trusted LOGIN;
+CREATE ROLE worker LOGIN;
+CREATE ROLE reader LOGIN;
 CREATE ROLE somebody LOGIN;
 CREATE ROLE tlsonly LOGIN;
 CREATE ROLE stranger LOGIN;
@@ -277,30 +285,105 @@ def new_database(private: PrivateServer, name: str) -> Iterator[str]:
         private.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
-def test_rights_on_tables_and_their_owner(private: PrivateServer, look: Callable[..., Found]) -> None:
-    from sqlalchemy.engine import URL
-
-    from htc.store.database import Database
-
+@pytest.fixture
+def rights(private: PrivateServer) -> Iterator[Database]:
+    """A migrated database as its owner, a superuser, sees it, with the grants of the page for its roles."""
+    page = (Path(__file__).parents[3] / "docs/howto/own-postgresql.md").read_text("utf-8")
     with new_database(private, "rights") as name:
         query = {"host": str(private.socket_dir), "port": str(private.port)}
         owner = URL.create("postgresql+psycopg", username="htc", database=name, query=query)
-        with Database.connect_to(owner) as database, database.engine.begin() as connection:
-            connection.exec_driver_sql("GRANT SELECT ON ALL TABLES IN SCHEMA public TO trusted")
-            connection.exec_driver_sql("REVOKE SELECT ON runs FROM trusted")
-        found = look(private.url("trusted", name, sslmode="disable"))
-        rights = found["privileges.tables"]
-        assert rights.verdict == "failure"
-        assert "runs: no SELECT, INSERT, UPDATE, DELETE" in rights.result
-        assert "htc_predictions: no INSERT, UPDATE, DELETE" in rights.result
-        assert "GRANT" in rights.action
-        assert found["privileges.ownership"].verdict == "note"
-        assert "owned by htc" in found["privileges.ownership"].result
-        assert found["privileges.schema"].details["create"] is False
-        everything = look(f"postgresql://htc@/{name}?host={private.socket_dir}&port={private.port}")
-        assert {everything[f"privileges.{part}"].verdict for part in ("schema", "tables", "ownership")} == {
-            "ok"
-        }
+        with Database.connect_to(owner) as database:
+            with database.engine.begin() as connection:
+                for block in re.findall(r"```sql\n(.+?)```", page, re.DOTALL):
+                    connection.exec_driver_sql(block)
+            yield database
+
+
+def verdicts(found: Found) -> dict[str, str]:
+    names = ("schema", "tables", "ownership")
+    return {name: found[f"privileges.{name}"].verdict for name in names}
+
+
+def change(database: Database, statements: str) -> None:
+    with database.engine.begin() as connection:
+        connection.exec_driver_sql(statements)
+
+
+def test_the_roles_of_the_page(private: PrivateServer, rights: Database, look: Callable[..., Found]) -> None:
+    noted = {"schema": "note", "ownership": "note"}
+    worker = look(private.url("worker", "rights", sslmode="disable"))
+    assert verdicts(worker) == noted | {"tables": "ok"}
+    reader = look(private.url("reader", "rights", sslmode="disable"))
+    assert verdicts(reader) == noted | {"tables": "warning"}
+    assert "reader can read only" in reader["privileges.tables"].result
+    owner = look(f"postgresql://htc@/rights?host={private.socket_dir}&port={private.port}")
+    assert set(verdicts(owner).values()) == {"ok"}
+    for found in (worker, reader, owner):
+        assert "DELETE" not in repr([found[f"privileges.{name}"] for name in verdicts(found)])
+    # Its owner is a superuser: nobody is told to become one.
+    assert "owned by htc" in worker["privileges.ownership"].result
+    assert "GRANT" not in worker["privileges.ownership"].action
+    assert "htc db upgrade" in worker["privileges.ownership"].action
+    assert worker["privileges.schema"].details["create"] is False
+    # What the doctor advises the reader to be granted makes it a worker.
+    change(rights, re.findall(r"`(GRANT [^`]+)`", reader["privileges.tables"].action)[0])
+    assert verdicts(look(private.url("reader", "rights", sslmode="disable"))) == noted | {"tables": "ok"}
+
+
+def test_the_roles_of_the_page_can_do_what_it_says(
+    private: PrivateServer, rights: Database, make_prediction: Callable[..., Any], tmp_path: Path
+) -> None:
+    with Database.connect_to(user_url(private.url("worker", "rights", sslmode="disable"))) as database:
+        run = start_run(database, "batch", created_by="me")
+        (first, _) = save(database, [make_prediction(1), make_prediction(2)], run=run)
+        finish_run(database, run)
+        assert set_aside(database, [first.id]) == 1
+        assert [s.is_new for s in save(database, [make_prediction(1)])] == [False]
+        export_everything(database, tmp_path / "all")
+        for conflict in ("skip", "update"):
+            load_everything(database, tmp_path / "all", on_conflict=conflict)
+    with Database.connect_to(user_url(private.url("reader", "rights", sslmode="disable"))) as database:
+        export_everything(database, tmp_path / "again")
+        with pytest.raises(StoreError, match="permission denied"):
+            start_run(database, "batch", created_by="me")
+
+
+@pytest.mark.parametrize("table", ["runs", "bete_runs", "htc_predictions", "structures"])
+def test_a_missing_update_names_the_commands(
+    private: PrivateServer, rights: Database, look: Callable[..., Found], table: str
+) -> None:
+    change(rights, f"REVOKE UPDATE ON {table} FROM worker")
+    found = look(private.url("worker", "rights", sslmode="disable"))["privileges.tables"]
+    assert found.verdict == "warning"
+    assert f"lacks UPDATE on {table} for `htc " in found.result
+    assert found.action == f"as the owner: `GRANT UPDATE ON {table} TO worker`"
+
+
+def test_a_table_that_cannot_be_read(
+    private: PrivateServer, rights: Database, look: Callable[..., Found]
+) -> None:
+    change(rights, "REVOKE SELECT ON runs, alembic_version FROM worker")
+    found = look(private.url("worker", "rights", sslmode="disable"))["privileges.tables"]
+    assert (found.verdict, found.result) == ("failure", "worker may not read alembic_version, runs")
+
+
+def test_an_owner_who_is_no_superuser_may_share(
+    private: PrivateServer, rights: Database, look: Callable[..., Found]
+) -> None:
+    change(rights, "CREATE ROLE migrator; ALTER TABLE runs OWNER TO migrator")
+    try:
+        other = look(private.url("worker", "rights", sslmode="disable"))["privileges.ownership"]
+        assert "GRANT" not in other.action
+        with rights.engine.begin() as connection:
+            connection.exec_driver_sql(
+                "DO $$ DECLARE t text; BEGIN FOR t IN SELECT c.oid::regclass FROM pg_class c"
+                " WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'm')"
+                " LOOP EXECUTE 'ALTER TABLE ' || t || ' OWNER TO migrator'; END LOOP; END $$"
+            )
+        same = look(private.url("worker", "rights", sslmode="disable"))["privileges.ownership"]
+        assert "`GRANT migrator TO worker`" in same.action
+    finally:
+        change(rights, "REASSIGN OWNED BY migrator TO htc; DROP ROLE migrator")
 
 
 def test_tls_demanded_of_a_server_without(private: PrivateServer, look: Callable[..., Found]) -> None:

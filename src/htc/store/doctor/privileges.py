@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import Connection, text
@@ -33,14 +34,27 @@ _SCHEMA = Check(
 _TABLES = Check(
     "privileges.tables",
     "the user may not read or write HTC's tables",
-    "asked for SELECT, INSERT, UPDATE and DELETE on each",
+    "asked for SELECT, INSERT and UPDATE where the program needs them",
 )
 _OWNER = Check(
     "privileges.ownership",
     "the user may not migrate: the tables belong to somebody else",
     "compared the owners of tables and views with the user's roles",
 )
-_PRIVILEGES: Final = ("SELECT", "INSERT", "UPDATE", "DELETE")
+_PRIVILEGES: Final = ("SELECT", "INSERT", "UPDATE")
+# Nothing is ever removed: DELETE is needed nowhere.
+_READ_ONLY: Final = frozenset({"alembic_version", "top_superconductors"})
+"""Written by upgrades and refreshes only, which need their owner."""
+_UPDATING: Final[Mapping[str, str]] = {
+    "runs": "`htc predict`, `htc import`",
+    "bete_runs": "`htc delete`, `htc import --update`, `htc predict` of what was deleted",
+    "htc_predictions": "`htc delete`, `htc import --update`, `htc predict` of what was deleted",
+    "structures": "`htc import --update`",
+    "campaigns": "`htc import --update`",
+    "models": "`htc import --update`",
+    "test_telemetry": "`htc import --update`",
+}
+"""Tables whose rows are changed, and the commands that do it."""
 
 
 def not_asked(reason: str) -> list[Finding]:
@@ -121,7 +135,7 @@ def _check_schema(connection: Connection) -> Finding:
         return _SCHEMA.failure(
             f"no schema of the search path ({path}) exists or may be used by {user}",
             f"create one: `CREATE SCHEMA htc AUTHORIZATION {user}`, and put it on the role's search_path; or "
-            f"`GRANT USAGE, CREATE ON SCHEMA public TO {user}`",
+            f"`GRANT USAGE ON SCHEMA public TO {user}` (and CREATE for `htc db upgrade`)",
             user=user,
             search_path=path,
         )
@@ -141,51 +155,75 @@ def _check_schema(connection: Connection) -> Finding:
 
 
 def _check_tables(connection: Connection) -> list[Finding]:
-    from htc.store.tables import metadata, top_superconductors
+    from htc.store.tables import metadata
 
-    names = [*metadata.tables, top_superconductors.name]
     rows = connection.execute(
         text(
-            "SELECT c.relname, c.relkind::text, pg_get_userbyid(c.relowner),"
-            " pg_has_role(c.relowner, 'USAGE'),"
+            "SELECT c.relname, pg_get_userbyid(c.relowner), pg_has_role(c.relowner, 'USAGE'),"
+            " (SELECT rolsuper FROM pg_roles o WHERE o.oid = c.relowner),"
             " ARRAY(SELECT p FROM unnest(CAST(:privileges AS text[])) p"
-            "       WHERE NOT has_table_privilege(c.oid, p)"
-            "         AND (c.relkind IN ('r', 'p') OR p = 'SELECT'))"
+            "       WHERE NOT has_table_privilege(c.oid, p))"
             " FROM pg_class c WHERE c.relname = ANY (:names) AND c.relkind IN ('r', 'p', 'm', 'v')"
             " AND pg_table_is_visible(c.oid) ORDER BY 1"
         ),
-        {"names": names, "privileges": list(_PRIVILEGES)},
+        {"names": [*metadata.tables, *_READ_ONLY], "privileges": list(_PRIVILEGES)},
     ).all()
     if not rows:
         reason = "there is no table of HTC yet"
         return [_TABLES.skipped(reason), _OWNER.skipped(reason)]
-    user = connection.execute(text("SELECT current_user")).scalar_one()
-    lacking = {name: list(missing) for name, _, _, _, missing in rows if missing}
-    foreign = {name: owner for name, _, owner, ours, _ in rows if not ours}
-    findings = []
-    if lacking:
-        listed = "; ".join(f"{name}: no {', '.join(missing)}" for name, missing in lacking.items())
-        findings.append(
-            _TABLES.failure(
-                f"{user} lacks rights: {listed}",
-                "as the owner: `GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO "
-                f"{user}`",
-                missing=lacking,
-            )
+    user, quoted = connection.execute(text("SELECT current_user, quote_ident(current_user)")).one()
+    lacking = {
+        privilege: [name for name, *_, missing in rows if privilege in missing and _needed(name, privilege)]
+        for privilege in _PRIVILEGES
+    }
+    foreign = {name: owner for name, owner, ours, *_ in rows if not ours}
+    powerful = {owner for _, owner, _, is_superuser, _ in rows if is_superuser}
+    return [_judge_rights(user, quoted, lacking, len(rows)), _judge_owner(user, quoted, foreign, powerful)]
+
+
+def _needed(table: str, privilege: str) -> bool:
+    if privilege == "UPDATE":
+        return table in _UPDATING
+    return privilege == "SELECT" or table not in _READ_ONLY
+
+
+def _judge_rights(user: str, quoted: str, lacking: Mapping[str, list[str]], tables: int) -> Finding:
+    missing = {privilege: names for privilege, names in lacking.items() if names}
+    grants = "; ".join(f"GRANT {p} ON {', '.join(names)} TO {quoted}" for p, names in missing.items())
+    unread, unwritten, fixed = (lacking[p] for p in _PRIVILEGES)
+    if unread:
+        return _TABLES.failure(
+            f"{user} may not read {', '.join(unread)}", f"as the owner: `{grants}`", missing=missing
         )
-    else:
-        findings.append(_TABLES.ok(f"{user} may read and write all {len(rows)}"))
-    if foreign:
-        owners = sorted(set(foreign.values()))
-        findings.append(
-            _OWNER.note(
-                f"{', '.join(sorted(foreign))}: owned by {', '.join(owners)}, "
-                f"of which {user} is not a member",
-                f"upgrades and refreshes of the ranking need the owner: run them as {owners[0]}, or "
-                f"`GRANT {owners[0]} TO {user}`",
-                owners=foreign,
-            )
+    if unwritten:
+        return _TABLES.warning(
+            f"{user} can read only: no INSERT on {', '.join(unwritten)}"
+            + (f", no UPDATE on {', '.join(fixed)}" if fixed else ""),
+            f"nothing, where it is to read only; else, as the owner: `{grants}`",
+            missing=missing,
         )
-    else:
-        findings.append(_OWNER.ok(f"all belong to {user} or a role it has"))
-    return findings
+    if fixed:
+        by_commands: dict[str, list[str]] = {}
+        for name in fixed:
+            by_commands.setdefault(_UPDATING[name], []).append(name)
+        listed = "; ".join(f"on {', '.join(names)} for {what}" for what, names in by_commands.items())
+        return _TABLES.warning(
+            f"{user} reads and adds rows, but lacks UPDATE {listed}: these commands will not work",
+            f"as the owner: `{grants}`",
+            missing=missing,
+        )
+    return _TABLES.ok(f"{user} may read and write all {tables}")
+
+
+def _judge_owner(user: str, quoted: str, foreign: Mapping[str, str], powerful: Iterable[str]) -> Finding:
+    if not foreign:
+        return _OWNER.ok(f"all belong to {user} or a role it has")
+    owners = sorted(set(foreign.values()))
+    # Who is given a superuser's role may do everything on the server.
+    grantable = [owner for owner in owners if owner not in set(powerful)]
+    return _OWNER.note(
+        f"{', '.join(sorted(foreign))}: owned by {', '.join(owners)}, of which {user} is not a member",
+        f"needed only for `htc db upgrade` and to refresh the ranking: run them as {', '.join(owners)}"
+        + (f", or `GRANT {', '.join(grantable)} TO {quoted}`" if grantable == owners else ""),
+        owners=dict(foreign),
+    )
