@@ -107,7 +107,7 @@ def test_rows_of_an_adopted_database_stay_as_they_are(
             connection.execute(sa.text(statement))
     export_everything(filled, tmp_path / "all")
     for how in ("skip", "skip", "update"):
-        reports = load_everything(another, tmp_path / "all", created_by="importer", on_conflict=how)  # type: ignore[arg-type]  # both are words of it
+        reports = load_everything(another, tmp_path / "all", created_by="importer", on_conflict=how)
         assert [(r.rejected, r.differing, r.updated) for r in reports] == [(0, 0, 0)] * len(INTERCHANGE)
         for table in INTERCHANGE:
             assert rows_of(another, table) == rows_of(filled, table), table

@@ -358,6 +358,37 @@ def test_lines_that_are_no_objects(database: Database, tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("name", ["a.jsonl", "a.csv"])
+def test_rejects_come_back_with_a_line_that_is_no_row(
+    database: Database, make_rows: Make, tmp_path: Path, name: str
+) -> None:
+    good, bad = make_rows(2, created_at=..., mu_star=[0.1, -1.0]).to_pylist()
+    file, first, second = tmp_path / name, tmp_path / "first.jsonl", tmp_path / "second.jsonl"
+    if name == "a.csv":
+        pyarrow.csv.write_csv(pa.Table.from_pylist([good, bad]), file)
+        file.write_text(file.read_text() + "one,two\n")
+    else:
+        file.write_text("".join(json.dumps(row) + "\n" for row in (good, bad)) + "{'one': 2}\n")
+    load(database, file, rejects=first)
+    assert len(refused(first)) == 2
+    lines = refused(first)
+    next(line["data"] for line in lines if "id" in line["data"])["mu_star"] = 0.1
+    first.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
+    report = load(database, first, rejects=second)
+    assert (report.inserted, report.rejected) == (1, 1)
+    (line,) = refused(second)
+    assert line["reasons"] == [r for old in refused(first) if "line" in old["data"] for r in old["reasons"]]
+    assert line["data"] == {"line": "one,two" if name == "a.csv" else "{'one': 2}"}
+    # The line itself mended, and `data` alone.
+    third = tmp_path / "third.jsonl"
+    row = make_rows(1, 7, created_at=...).to_pylist()[0]
+    third.write_text(
+        json.dumps(line | {"data": {"line": json.dumps(row)}}) + '\n{"line": "\\ud800"}\n', "utf-8"
+    )
+    report = load(database, third, rejects=tmp_path / "fourth.jsonl")
+    assert (report.inserted, report.rejected) == (1, 1)
+
+
 def test_the_run_and_who(database: Database, make_rows: Make, ask: Ask) -> None:
     run = start_run(database, "import", created_by="me", label="a file")
     load(

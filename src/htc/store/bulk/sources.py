@@ -264,9 +264,8 @@ def _jsonl_pieces(path: Path, rows: int) -> Iterator[Piece]:
             if not line.strip():
                 continue
             row = _json_row(line)
-            if isinstance(row, str):
-                shown = line[:10_000].decode(errors="backslashreplace").rstrip("\n")
-                refused.append(Refused(number, (row,), {"line": shown}))
+            if isinstance(row, _NoRow):
+                refused.append(Refused(number, row.reasons, {"line": row.line}))
             else:
                 objects.append(row)
                 numbers.append(number)
@@ -278,16 +277,39 @@ def _jsonl_pieces(path: Path, rows: int) -> Iterator[Piece]:
         yield Piece(_json_batch(objects), np.array(numbers, np.int64), refused)
 
 
-def _json_row(line: bytes) -> dict[str, Any] | str:
+@dataclass(frozen=True, slots=True)
+class _NoRow:
+    """A line that is none."""
+
+    reasons: tuple[str, ...]
+    line: str
+
+
+def _json_row(line: bytes) -> dict[str, Any] | _NoRow:
     try:
         row = json.loads(line)
+        reason = "line is not a JSON object"
     except (ValueError, RecursionError):  # UnicodeDecodeError is a ValueError
-        return "line is not JSON"
+        row, reason = None, "line is not JSON"
     if not isinstance(row, dict):
-        return "line is not a JSON object"
+        return _NoRow((reason,), line[:10_000].decode(errors="backslashreplace").rstrip("\n"))
+    why: Any = [reason]
     if set(row) == {"row", "reasons", "data"} and isinstance(row["data"], dict):
-        return row["data"]  # a line of a rejects file, mended
+        why, row = row["reasons"], row["data"]  # a line of a rejects file, mended
+    if set(row) == {"line"} and isinstance(row["line"], str):  # no table has such a column
+        return _mended_line(row["line"], why)
     return row
+
+
+def _mended_line(text: str, why: Any) -> dict[str, Any] | _NoRow:
+    """The row of a line that was no row when it was refused; with the old reasons where it still is none."""
+    try:
+        row = json.loads(text)
+    except (ValueError, RecursionError):
+        row = None
+    if isinstance(row, dict):
+        return row
+    return _NoRow(tuple(map(str, why)) if isinstance(why, list) and why else ("line is not JSON",), text)
 
 
 def _json_batch(objects: list[dict[str, Any]]) -> pa.RecordBatch:
