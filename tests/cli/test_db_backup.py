@@ -53,6 +53,9 @@ def test_there_and_back(
     assert "not empty" in refused.err
     assert "--replace" in refused.err
     monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+    unasked = run("db", "restore", file, "--replace")
+    assert (unasked.code, "--yes" in unasked.err, "Aborted" in unasked.err) == (2, True, False)
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     assert run("db", "restore", file, "--replace").code == 1
     assert count(filled) == 4
 
@@ -104,6 +107,15 @@ def test_the_version_of_the_server(filled: Path, run: Run, tmp_path: Path) -> No
     (tmp_path / "empty").mkdir()
     missing = run("db", "upgrade-server", "--old-programs", tmp_path / "empty")
     assert (missing.code, "no programs of PostgreSQL 17" in missing.err) == (4, True)
+
+
+def test_a_server_of_a_url_is_upgraded_by_its_administrator(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTC_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none")
+    outcome = run("db", "upgrade-server")
+    assert (outcome.code, "administrator" in outcome.err, "pg_upgrade" in outcome.err) == (2, True, True)
+    assert "unset" not in outcome.err
 
 
 def test_status_says_where_the_data_is_and_where_it_is_not(

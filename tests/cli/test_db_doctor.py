@@ -123,6 +123,8 @@ def test_a_data_folder_open_to_others_is_closed_with_fix(
     refused = run("db", "doctor", "--fix")
     assert refused.code == 2
     assert "--yes" in refused.err
+    idle = run("db", "doctor", "--yes")
+    assert (idle.code, idle.out, "--fix" in idle.err) == (2, "", True)
     assert data.stat().st_mode & 0o777 == 0o755
     mended = run("db", "doctor", "--fix", "--yes")
     assert mended.code == 0, mended.out

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from htc.store import Database
 from htc.telemetry.batch import Batch, Row
@@ -61,6 +62,17 @@ def test_nothing_recorded_says_how_to_record(database_in_settings: Database, pro
     assert "run them all" in outcome.err
     for command in (("slowest",), ("flaky",), ("select", "--changed", "lib.py")):
         assert json.loads(run("telemetry", *command, "--json").out) == []
+
+
+def test_executions_without_a_duration_are_not_nothing(database_in_settings: Database, run: Run) -> None:
+    record(database_in_settings, test_a="pp")
+    with database_in_settings.begin() as connection:
+        connection.execute(sa.text("UPDATE test_telemetry SET duration_ms = NULL"))
+    outcome = run("telemetry", "slowest")
+    assert (outcome.code, outcome.out) == (0, "")
+    assert "none with outcome and duration" in outcome.err
+    assert "no test runs" not in outcome.err
+    assert json.loads(run("telemetry", "slowest", "--json").out) == []
 
 
 def test_slowest(database_in_settings: Database, run: Run) -> None:

@@ -18,7 +18,7 @@ from typer.testing import CliRunner, Result
 from htc.cli.app import app
 from htc.errors import HTCError, InputError, NotFoundError, StorageError
 from htc.spectra import Spectrum
-from htc.store import Database, refresh_rankings, save
+from htc.store import Database, refresh_rankings, save, start_run
 
 if TYPE_CHECKING:
     from htc.prediction.record import Prediction
@@ -55,6 +55,27 @@ def ids(database_in_settings: Database, make_prediction: Make) -> list[str]:
         make_prediction(9, applicable=False, reason="a cuprate [sic]", reduced_formula="YBa2Cu3O7", **nothing)
     )
     return [saved.id for saved in save(database_in_settings, predictions)]
+
+
+@pytest.mark.parametrize("kind", ["run", "model"])
+def test_an_id_that_nobody_has_is_told(ids: list[str], kind: str) -> None:
+    result = htc("top", f"--{kind}", "[typo]")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr == f"no {kind} of the id '[typo]' is known\n"
+    result = htc("top", f"--{kind}", "[typo]", "--json")
+    assert json.loads(result.stdout) == []
+    assert "is known" in result.stderr
+
+
+def test_an_id_that_is_known_and_fits_nothing(
+    ids: list[str], database_in_settings: Database, make_prediction: Make
+) -> None:
+    run = start_run(database_in_settings, "batch", created_by="me")
+    assert "no stored prediction" in htc("top", "--run", run).stderr
+    (saved,) = save(database_in_settings, [make_prediction(20, model_id="a model")])
+    assert "no stored prediction" in htc("top", "--model", "a model", "--min-tc", "9999").stderr
+    assert "is known" not in htc("top", "--model", "a model").stderr
+    assert saved.id
 
 
 def test_help_shows_an_example() -> None:

@@ -128,10 +128,23 @@ def test_a_socket_that_is_not_there(tmp_path: Path) -> None:
         ("connection timeout expired", "does not answer in time"),
         ("SSL error: certificate verify failed", "no secure connection"),
         ("server closed the connection unexpectedly", "was lost"),
+        ('connection is bad: invalid port number: "99999"', "address has a part"),
+        ('connection is bad: invalid sslmode value: "bla"', "address has a part"),
     ],
 )
 def test_other_ways_of_not_connecting(message: str, says: str) -> None:
     assert says in translate(psycopg.OperationalError(message)).what
+
+
+@pytest.mark.parametrize(
+    "url",
+    [":99999/x", "/x?foo=1", "/x?connect_timeout=soon", "/x?sslmode=bla", "/x?target_session_attrs=q"],
+)
+def test_an_address_that_cannot_be_used(url: str) -> None:
+    with pytest.raises(DatabaseUnavailableError, match="address has a part") as caught:
+        Database.open(settings(f"postgresql://me:{SECRET}@127.0.0.1{url}"))
+    assert "options in HTC_DATABASE_URL" in (caught.value.hint or "")
+    assert SECRET not in str(caught.value)
 
 
 @pytest.mark.parametrize(

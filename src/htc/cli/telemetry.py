@@ -41,14 +41,18 @@ def slowest(
     Example: `htc telemetry slowest -n 10`
     """
     from htc.store.database import Database
+    from htc.telemetry.reports import has_executions
     from htc.telemetry.reports import slowest as find
 
     with Database.open() as database:
         rows = find(database, n, since)
+        recorded = bool(rows) or has_executions(database, since)
     if as_json:
         print_json([_plain(row) for row in rows])
     elif rows:
         _print_slowest(rows)
+    elif recorded:
+        err.print(f"tests are recorded in the last {since:g} days, but none with outcome and duration")
     else:
         err.print(_NOTHING)
 

@@ -18,7 +18,7 @@ from htc.errors import InputError
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from htc.store import Filters, Formula, Freshness, Ranked
+    from htc.store import Database, Filters, Formula, Freshness, Ranked
 
 __all__ = ["freshness_in_words", "register"]
 
@@ -132,6 +132,7 @@ def top(
         else:
             page = top_predictions(database, n, filters, after)
             rows, cursor, fresh = page.rows, page.next_cursor, None
+        unknown = _unknown(database, model, run) if not rows else []
     if as_json:
         print_json([_plain(row) for row in rows])
     elif as_csv:
@@ -143,10 +144,12 @@ def top(
             from htc.cli.chart import bar_chart
 
             out.print(bar_chart(*_bars(rows)), markup=False)
-    elif cursor is None and (wishes or after):
+    elif cursor is None and (wishes or after) and not unknown:
         err.print("nothing more is ranked" if after else "no stored prediction fulfils all of this")
-    elif cursor is None:
+    elif cursor is None and not unknown:
         err.print("nothing is ranked here yet: `htc predict MgB2` stores a first prediction, `htc demo` many")
+    for what in unknown:
+        err.print(f"no {what} is known", soft_wrap=True, markup=False)
     if fresh is not None:
         err.print(f"[dim]ranking by formula: {freshness_in_words(fresh)}[/]", soft_wrap=True)
     if not formulas and not (as_json or as_csv) and any(r.extrapolation_warning for r in rows):  # type: ignore[union-attr]  # by flag
@@ -158,6 +161,17 @@ def top(
             shown = " --formulas" if formulas else ""
             again = f"htc top -n {n}{shown}{_as_options(wishes)} --after {cursor}"
             err.print(f"[dim]next page: {escape(again)}[/]", soft_wrap=True)
+
+
+def _unknown(database: Database, model: str | None, run: str | None) -> list[str]:
+    from htc.store.models import model_is_known
+    from htc.store.runs import run_is_known
+
+    return [
+        f"{kind} of the id {name!r}"
+        for kind, name, is_known in (("model", model, model_is_known), ("run", run, run_is_known))
+        if name is not None and not is_known(database, name)
+    ]
 
 
 def _filters(wishes: dict[str, Any]) -> Filters:

@@ -17,6 +17,12 @@ __all__ = ["store_errors", "translate"]
 _CONNECTING: Final[tuple[tuple[str, str, str], ...]] = (
     # pattern of libpq's or the server's message, what is wrong, what to do
     (
+        r"invalid port number|invalid \w+ value: |invalid connection option|invalid uri query parameter|"
+        r"invalid integer value .* for connection option|bad value for connect_timeout",
+        "the database's address has a part that cannot be used",
+        "check host, port and options in HTC_DATABASE_URL",
+    ),
+    (
         r"could not translate host name|name or service not known|nodename nor servname|"
         r"failed to resolve host|temporary failure in name resolution",
         "the database's host name is not known",
@@ -139,6 +145,8 @@ def translate(error: exc.SQLAlchemyError | psycopg.Error, where: str | None = No
                 kind, what, hint = entry
                 return kind(f"{what}: {message}", where=where, hint=hint or None)
         return StoreError(f"the database refused: {message}", where=where)
+    if isinstance(original, psycopg.ProgrammingError) and (known := _connecting(str(original))):
+        return DatabaseUnavailableError(f"{known[0]} ({message})", where=where, hint=known[1])
     if isinstance(original, psycopg.OperationalError | psycopg.InterfaceError):
         if _DAMAGE.search(str(original)):
             return StorageError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
@@ -11,7 +11,10 @@ from sqlalchemy.dialects.postgresql import insert
 from htc.errors import HTCError
 from htc.store.tables import models
 
-__all__ = ["note_models"]
+if TYPE_CHECKING:
+    from htc.store.database import Database
+
+__all__ = ["model_is_known", "note_models"]
 
 
 def note_models(connection: sa.Connection, model_ids: Iterable[str]) -> None:
@@ -29,6 +32,16 @@ def note_models(connection: sa.Connection, model_ids: Iterable[str]) -> None:
         card = _card_at_hand()
         rows = [{"id": model_id, "card": card.get(model_id, {})} for model_id in new]
         connection.execute(insert(models).on_conflict_do_nothing(index_elements=["id"]), rows)
+
+
+def model_is_known(database: Database, model_id: str) -> bool:
+    """Whether a model of this id ever spoke here.
+
+    Raises:
+        StoreError: the database refused.
+    """
+    with database.connect() as connection:
+        return connection.execute(sa.select(models.c.id).where(models.c.id == model_id)).first() is not None
 
 
 def _card_at_hand() -> dict[str, dict[str, Any]]:

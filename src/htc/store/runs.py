@@ -15,7 +15,7 @@ from htc.version import __version__
 if TYPE_CHECKING:
     from htc.store.database import Database
 
-__all__ = ["RunEnd", "finish_run", "start_campaign", "start_run"]
+__all__ = ["RunEnd", "finish_run", "run_is_known", "start_campaign", "start_run"]
 
 RunEnd = Literal["finished", "failed", "cancelled"]
 
@@ -104,3 +104,9 @@ def finish_run(database: Database, run_id: str, end: RunEnd = "finished") -> Non
         )
     if done.rowcount == 0:
         raise NotFoundError(f"there is no run {run_id!r}")
+
+
+def run_is_known(database: Database, run: str) -> bool:
+    """Whether there is a run of this id, set aside or not."""
+    with database.connect() as connection:
+        return connection.execute(select(runs.c.id).where(runs.c.id == run)).first() is not None

@@ -14,7 +14,7 @@ from htc.errors import InputError
 if TYPE_CHECKING:
     from htc.store import Database
 
-__all__ = ["FlakyTest", "SlowTest", "flaky", "slowest", "wilson_interval"]
+__all__ = ["FlakyTest", "SlowTest", "flaky", "has_executions", "slowest", "wilson_interval"]
 
 _Z_95: Final = 1.959963984540054
 """Standard normal quantile at 0.975."""
@@ -69,6 +69,10 @@ _SLOWEST: Final = sa.text(
     ORDER BY median_ms DESC, test_name
     LIMIT :n
     """
+)
+
+_ANY: Final = sa.text(
+    "SELECT 1 AS one FROM test_telemetry WHERE created_at >= now() - make_interval(secs => :since_s) LIMIT 1"
 )
 
 # Code is the same where the commit and the measures of what is not committed are. Only what failed is read in
@@ -134,6 +138,15 @@ def slowest(database: Database, n: int = 20, since_days: float = 30.0) -> list[S
         InputError: n or since_days out of range.
     """
     return [SlowTest(**row) for row in _rows(database, _SLOWEST, since_days, n=_checked(n))]
+
+
+def has_executions(database: Database, since_days: float = 30.0) -> bool:
+    """Whether any test was recorded then, with or without a duration or an outcome.
+
+    Raises:
+        InputError: since_days out of range.
+    """
+    return bool(_rows(database, _ANY, since_days))
 
 
 def flaky(database: Database, n: int = 20, since_days: float = 90.0) -> list[FlakyTest]:

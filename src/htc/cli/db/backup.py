@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -87,11 +88,18 @@ def restore(
 
     Example: `htc db restore /mnt/safe/htc.dump --replace`
     """
+    from htc.errors import InputError
     from htc.settings import get_settings
     from htc.store.backup import restore as bring_back
 
     settings = get_settings()
     if replace and not yes:
+        if not sys.stdin.isatty():
+            raise InputError(
+                "--replace asks before it replaces a database, and there is no terminal to ask at",
+                where="htc db restore --replace",
+                hint="add --yes to go ahead without being asked; the old database is kept",
+            )
         typer.confirm("Replace the database by this backup? The old one is kept.", abort=True, err=True)
     with steps() as tell:
         restored = bring_back(settings, file, replace=replace, tell=tell)

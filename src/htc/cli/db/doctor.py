@@ -73,6 +73,12 @@ def doctor(
     from htc.settings import get_settings
     from htc.store.doctor.sequence import examine
 
+    if yes and not fix:
+        raise InputError(
+            "--yes answers what --fix asks, and there is no --fix",
+            where="htc db doctor --yes",
+            hint="add --fix to repair, or leave --yes out to look only",
+        )
     if fix and not yes and not sys.stdin.isatty():
         raise InputError(
             "--fix asks before each repair, and there is no terminal to ask at",

@@ -83,7 +83,7 @@ def psql(
     raise typer.Exit(run_psql(get_settings(), arguments or []))
 
 
-def embedded_server(verb: str) -> EmbeddedServer:
+def embedded_server(verb: str, instead: str = "unset it to use the embedded database") -> EmbeddedServer:
     from htc.errors import SettingsError
     from htc.settings import get_settings
     from htc.store.embedded import EmbeddedServer
@@ -93,7 +93,7 @@ def embedded_server(verb: str) -> EmbeddedServer:
         raise SettingsError(
             f"the database of HTC_DATABASE_URL is not {verb} by htc",
             where="HTC_DATABASE_URL",
-            hint="unset it to use the embedded database",
+            hint=instead,
         )
     return EmbeddedServer(settings.home)
 

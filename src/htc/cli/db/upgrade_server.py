@@ -41,7 +41,10 @@ def upgrade_server(
     from htc.cli.db.server import embedded_server
     from htc.store.server_upgrade import upgrade_server as bring_up
 
-    server = embedded_server("upgraded")
+    server = embedded_server(
+        "upgraded",
+        "its administrator brings that server to another version, with pg_upgrade or by dump and restore",
+    )
     with steps() as tell:
         done = bring_up(server.root.parent, old_programs, tell=tell)
     if as_json:
