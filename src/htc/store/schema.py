@@ -26,9 +26,12 @@ __all__ = [
     "REVISIONS",
     "Standing",
     "downgrade",
+    "elsewhere_hint",
     "ensure",
     "is_of_the_early_chain",
+    "refuse_elsewhere",
     "refuse_strange",
+    "schema_elsewhere",
     "standing",
     "upgrade",
     "upgrade_sql",
@@ -115,6 +118,51 @@ def standing(connection: Connection) -> Standing:
     return Standing(stamps, frozenset(names & _OUR_TABLES))
 
 
+def schema_elsewhere(connection: Connection) -> str | None:
+    """A schema out of the search path that has tables of HTC, where the search path finds none.
+
+    An ``alembic_version``, even an empty one, says that the schema in the search path is meant.
+    """
+    return connection.execute(
+        text(
+            "SELECT n.nspname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+            " WHERE c.relname = ANY (:names) AND c.relkind IN ('r', 'p') AND NOT pg_table_is_visible(c.oid)"
+            " AND n.nspname !~ '^pg_' AND to_regclass('alembic_version') IS NULL"
+            " AND NOT EXISTS (SELECT FROM pg_class o WHERE o.relname = ANY (:names)"
+            " AND pg_table_is_visible(o.oid))"
+            " GROUP BY n.nspname ORDER BY count(*) DESC, n.nspname LIMIT 1"
+        ),
+        {"names": list(_SINCE)},
+    ).scalar_one_or_none()
+
+
+def refuse_elsewhere(connection: Connection, now: Standing, where: str) -> None:
+    """Nothing, unless the tables lie in another schema than the search path says.
+
+    Raises:
+        SchemaError: they do; a second, empty set of tables would hide them.
+    """
+    other = schema_elsewhere(connection) if now.is_empty else None
+    if other is None:
+        return
+    here = connection.execute(text("SELECT current_schema()")).scalar_one()
+    raise SchemaError(
+        f"the schema {here} has no tables of HTC, but the schema {other} of this database has;"
+        " nothing was changed",
+        where=where,
+        hint=elsewhere_hint(here, other),
+    )
+
+
+def elsewhere_hint(here: str | None, other: str) -> str:
+    """What to do where the search path leads past our tables."""
+    return (
+        f"add ?options=-csearch_path%3D{other} to HTC_DATABASE_URL, or `ALTER ROLE ... SET search_path ="
+        f" {other}`. To begin a second set of tables in {here}: CREATE TABLE {here}.alembic_version"
+        " (version_num VARCHAR(32) PRIMARY KEY)"
+    )
+
+
 def ensure(database: Database) -> None:
     """Bring the schema to :data:`HEAD` where that is ours to do, else say what to run.
 
@@ -126,6 +174,7 @@ def ensure(database: Database) -> None:
     """
     with database.connect() as connection:
         now = standing(connection)
+        refuse_elsewhere(connection, now, database.where)
     refuse_strange(now, database.where)
     if now.is_current:
         return

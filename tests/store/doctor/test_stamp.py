@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from htc.errors import SchemaError
+from htc.store import schema
 from htc.store.doctor.stamp import check_orphans, check_stamp
 from htc.store.schema import HEAD, REVISIONS
 
@@ -159,6 +161,26 @@ def test_a_dropped_column_is_no_matter_for_adoption(database: Any, run: Any, onl
     assert "column runs.program_version is missing" in found.result
     assert "adopt" not in found.action
     assert 'ALTER TABLE runs ADD COLUMN "program_version"' in found.action
+
+
+def test_tables_out_of_the_search_path_are_not_an_empty_database(
+    empty_database: Any, to: Any, run: Any, only: Any
+) -> None:
+    to(empty_database, "003_htc_predictions")
+    name = empty_database.engine.url.database
+    run(empty_database, "CREATE SCHEMA mine", f"ALTER DATABASE {name} SET search_path = mine")
+    empty_database.engine.dispose()
+    found = only(check_stamp, empty_database)
+    assert found.verdict == "warning"
+    assert "the schema public of this database has" in found.result
+    assert "search_path%3Dpublic" in found.action
+    for attempt in (schema.ensure, schema.upgrade):
+        with pytest.raises(SchemaError, match="schema mine has no tables of HTC, but the schema public"):
+            attempt(empty_database)
+    run(empty_database, "CREATE TABLE mine.alembic_version (version_num VARCHAR(32) PRIMARY KEY)")
+    schema.upgrade(empty_database)
+    with empty_database.connect() as connection:
+        assert schema.standing(connection).is_current
 
 
 def test_tables_of_the_users_own_count_for_nothing(empty_database: Any, run: Any, only: Any) -> None:

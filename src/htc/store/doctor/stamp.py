@@ -22,7 +22,7 @@ from htc.store.damage import damage, remedy
 from htc.store.doctor.check import Check
 from htc.store.doctor.examination import Opened, examination
 from htc.store.doctor.finding import Finding
-from htc.store.schema import HEAD, REVISIONS, is_of_the_early_chain
+from htc.store.schema import HEAD, REVISIONS, elsewhere_hint, is_of_the_early_chain, schema_elsewhere
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -77,6 +77,17 @@ def check_stamp(check: Check, opened: Opened) -> list[Finding]:
     ours = frozenset(name for name in catalogue.relations if introduced_in(name))
     fits = closest(catalogue)
     sight = _Sight(stamps(opened.connection), ours, fits, tuple(later_relations(catalogue, fits)))
+    other = schema_elsewhere(opened.connection) if not sight.tables else None
+    if other is not None:
+        here = opened.connection.execute(text("SELECT current_schema()")).scalar_one()
+        return [
+            check.warning(
+                f"the schema {here} has no tables of HTC, but the schema {other} of this database has",
+                elsewhere_hint(here, other),
+                schema=here,
+                other=other,
+            )
+        ]
     if not sight.stamps:
         return [_without_stamp(check, sight)]
     if len(sight.stamps) > 1:

@@ -18,7 +18,7 @@ from htc.store.migrating.log import failures_noted, note
 from htc.store.migrating.outcome import Applied, Migration, Step, Tell, quiet
 from htc.store.migrating.preflight import preflight, refuse_failures
 from htc.store.migrating.transaction import PATIENCE_S, quoted, transaction, under_lock
-from htc.store.schema import HEAD, Standing, refuse_strange, standing
+from htc.store.schema import HEAD, Standing, refuse_elsewhere, refuse_strange, standing
 
 if TYPE_CHECKING:
     from htc.settings import Settings
@@ -71,6 +71,7 @@ def _upgrade(database: Database, target: str, tell: Tell, patience_s: float, *, 
 
     with database.connect() as connection:
         before = standing(connection)
+        refuse_elsewhere(connection, before, database.where)
     refuse_strange(before, database.where)
     if before.revision == target:
         return Migration(before=before, after=target)
