@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -27,9 +28,13 @@ from htc.store import (
     start_run,
     top,
 )
+from htc.store.bulk import export, export_everything
 from htc.store.database import Database
+from htc.store.doctor.freshness import check_freshness
 from htc.store.ids import new_id
+from htc.store.listing import list_runs
 from htc.store.rankings import refresh_rankings, top_formulas
+from htc.store.stats import stats
 from htc.store.structures import UNREADABLE, describe_structures
 
 if TYPE_CHECKING:
@@ -128,6 +133,111 @@ def test_crystals_of_an_earlier_version_are_gathered_and_described(empty_databas
     assert [tuple(row) for row in found] == [(UNREADABLE, None), ("A", 229), ("AB2", 191)]
     assert links == [True, True, True, False, False, False, False, True, False]
     assert describe_structures(empty_database) == 0
+
+
+VOLUMES = ("1e400", "1e-150")
+ODD_DOCUMENTS = {
+    "NUL": r'{"note": "a\u0000b"}',
+    "half a pair": r'{"x": "\ud800", "structure": null}',
+    "too large for jsonb": '{"x": 1e999999}',
+    "too large to read": '{"x": 1e5000}',
+    "nothing": "null",
+    "a list": "[1]",
+}
+
+
+def test_documents_that_jsonb_cannot_hold_stay_as_they_are(empty_database: Database) -> None:
+    migrating.upgrade(empty_database, target="003_htc_predictions")
+    crystal = json.dumps(MGB2.as_dict())
+    volumes = [json.dumps(MGB2.as_dict() | {"lattice": {"volume": "V"}}).replace('"V"', v) for v in VOLUMES]
+    with empty_database.begin() as connection:
+        for n, document in enumerate([*ODD_DOCUMENTS.values(), *volumes, crystal]):
+            connection.execute(
+                text(
+                    "INSERT INTO bete_runs (id, structure_formula, structure_json, tc_kelvin, input_hash)"
+                    " VALUES (:id, 'X', :document, 5.0, :hash)"
+                ),
+                {"id": uuid.UUID(int=n), "document": document, "hash": str(n)},
+            )
+        infos = [*ODD_DOCUMENTS.values(), *(f'{{"structure": {d}}}' for d in [*volumes, crystal])]
+        for n, info in enumerate(infos):
+            connection.execute(
+                text(
+                    "INSERT INTO htc_predictions (id, composition, reduced_formula, structure_info,"
+                    " tc_predicted, tc_lower_95ci, tc_upper_95ci, tc_uncertainty, lambda_ep, omega_log,"
+                    " mu_star, xi_parameter, confidence_level, extrapolation_warning)"
+                    " VALUES (:id, 'MgB2', 'MgB2', :info, 5, 4, 6, 1, 1, 300, 0.1, 0.5, 'low', 'false')"
+                ),
+                {"id": f"prediction {n}", "info": info},
+            )
+    columns = {"bete_runs": "structure_json", "htc_predictions": "structure_info"}
+    texts = {t: f"SELECT string_agg({c}::text, ' ' ORDER BY id) FROM {t}" for t, c in columns.items()}
+    before = {table: one(empty_database, query) for table, query in texts.items()}
+    for target in ("005_structures_findings", "004_checks_runs_provenance", "005_structures_findings"):
+        if target < schema.HEAD:
+            schema.downgrade(empty_database, target)
+        else:
+            schema.upgrade(empty_database)
+        assert {table: one(empty_database, query) for table, query in texts.items()} == before
+    assert describe_structures(empty_database) == 0
+    odd = len(ODD_DOCUMENTS) + 1
+    for table in columns:
+        query = f"SELECT array_agg(structure_hash IS NOT NULL ORDER BY id) FROM {table}"
+        assert one(empty_database, query) == [False] * odd + [True, True], table
+    assert one(empty_database, "SELECT count(volume) FROM structures") == 1
+    for n in range(len(infos)):
+        assert get(empty_database, f"prediction {n}").prediction.tc_predicted == 5
+
+
+UNREADABLE_TIMES = ("infinity", "-infinity", "20000-01-01", "0044-03-15 BC")
+
+
+def test_times_that_no_program_can_read_stop_nothing(empty_database: Database, tmp_path: Path) -> None:
+    migrating.upgrade(empty_database, target="003_htc_predictions")
+    for n, moment in enumerate(UNREADABLE_TIMES):
+        do(
+            empty_database,
+            "INSERT INTO bete_runs (id, structure_formula, tc_kelvin, input_hash, created_at, created_by)"
+            " VALUES (:id, 'X', 5.0, :hash, :moment, 'me')",
+            id=uuid.UUID(int=n),
+            hash=str(n),
+            moment=moment,
+        )
+        do(
+            empty_database,
+            "INSERT INTO htc_predictions (id, composition, reduced_formula, tc_predicted, tc_lower_95ci,"
+            " tc_upper_95ci, tc_uncertainty, lambda_ep, omega_log, mu_star, xi_parameter, confidence_level,"
+            " extrapolation_warning, experiment_id, created_at, created_by) VALUES (:id, 'MgB2', 'MgB2', 5,"
+            " 4, 6, 1, 1, 300, 0.1, 0.5, 'low', 'false', :run, :moment, 'me')",
+            id=f"number {n}",
+            run=f"run {n}",
+            moment=moment,
+        )
+    times = "SELECT string_agg((created_at {})::text, ' ' ORDER BY id) FROM htc_predictions"
+    before = one(empty_database, times.format(""))
+    schema.upgrade(empty_database)
+    page = top_formulas(empty_database)
+    assert [(row.structure_formula, row.last_prediction) for row in page.rows] == [("X", None)]
+    assert page.freshness.newer_rows == 0
+    stored = get(empty_database, "number 0")
+    assert (stored.created_at, stored.legacy_defects) == (None, ("created_given",))
+    assert {run.id for run in list_runs(empty_database).rows} == {"run 0", "run 1", "run 2", "run 3"}
+    assert len(top(empty_database).rows) == 4
+    with empty_database.connect() as connection:
+        assert [f.verdict for f in check_freshness(connection, empty_database)] == ["ok"]
+    (view,) = [v for v in stats(empty_database).views if v.name == "top_superconductors"]
+    assert (view.newer_rows, view.lag_s) == (0, 0)
+    written = export_everything(empty_database, tmp_path / "all")
+    assert {report.table: report.rows for report in written}["htc_predictions"] == 4
+    export(empty_database, tmp_path / "all.jsonl")
+    lines = (tmp_path / "all.jsonl").read_text().splitlines()
+    assert [json.loads(line)["created_at"] for line in lines] == [None] * 4
+    assert one(empty_database, times.format("AT TIME ZONE 'UTC'")) == before
+    for table in ("bete_runs", "htc_predictions"):
+        with pytest.raises(StoreError, match="rules refuse"):
+            do(empty_database, f"UPDATE {table} SET legacy_defects = '{{}}'")
+    schema.downgrade(empty_database, "003_htc_predictions")
+    assert one(empty_database, times.format("")) == before
 
 
 def test_an_element_list_is_found_without_the_writers_help(database: Database) -> None:

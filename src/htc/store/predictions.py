@@ -366,7 +366,8 @@ def _stored(row: sa.Row[Any]) -> StoredPrediction:
     from htc.prediction.record import Prediction
     from htc.spectra import Spectrum
 
-    info = row.structure_info
+    # An earlier version took any JSON here; what is no object says nothing about a structure.
+    info = row.structure_info if isinstance(row.structure_info, dict) else None
     provenance = dict(row.provenance)
     about_spectrum = provenance.pop("spectrum", {})
     spectrum = None

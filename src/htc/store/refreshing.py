@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import sqlalchemy as sa
 
 from htc.errors import SchemaError, StoreError
+from htc.store.calendar import in_calendar
 from htc.store.locks import REFRESH_LOCK
 from htc.store.tables import bete_runs, ranking_refreshes, top_superconductors
 
@@ -224,7 +225,8 @@ def read_freshness(connection: sa.Connection) -> Freshness:
         .order_by(r.started_at.desc())
         .limit(1)
     ).one_or_none()
-    newer = sa.select(sa.literal(1)).select_from(bete_runs)
+    # Times of an earlier version that nobody can read are newer than every refresh.
+    newer = sa.select(sa.literal(1)).select_from(bete_runs).where(sa.text(in_calendar("created_at")))
     if last is not None:
         newer = newer.where(bete_runs.c.created_at >= last.covers_until)
     count = connection.execute(

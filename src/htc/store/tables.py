@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Any
+
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
+
+from htc.store.calendar import FIRST, LAST
 
 __all__ = [
     "ELEMENT_SLOTS",
@@ -29,7 +34,19 @@ __all__ = [
 ]
 
 metadata = sa.MetaData()
-_TIME = sa.DateTime(timezone=True)
+
+
+class _Time(sa.TypeDecorator[datetime]):
+    """A time that the driver can read: one at infinity, or of a year beyond 1 to 9999, is read as NULL."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def column_expression(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+        return sa.case((sa.and_(column > sa.literal_column(FIRST), column < sa.literal_column(LAST)), column))
+
+
+_TIME = _Time()
 _TEXTS = pg.ARRAY(sa.String)
 _EMPTY = sa.text("'{}'")
 """An empty array or an empty JSON object."""

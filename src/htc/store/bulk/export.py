@@ -14,7 +14,7 @@ from psycopg import Connection, sql
 from htc.errors import InputError
 from htc.store.bulk.files import batch_writer, binary_sink, complete_or_not_at_all
 from htc.store.bulk.pgcopy import ARROW_TYPES, Kind
-from htc.store.bulk.reading import batches_of, selected
+from htc.store.bulk.reading import batches_of, readable_time, selected
 from htc.store.bulk.sources import format_of
 from htc.store.bulk.target import Target, target
 from htc.store.schema import HEAD
@@ -215,6 +215,8 @@ def _query(
 
 
 def _for_json(name: str, kind: Kind) -> sql.Composed:
+    if kind == "timestamptz":
+        return readable_time(name)
     column = sql.Identifier(name)
     # Line breaks may only stand between the tokens of a JSON text, where a blank is as good.
     pattern = "translate(t.{}::text, E'\\n\\r', '  ')::json AS {}" if kind == "json" else "t.{} AS {}"

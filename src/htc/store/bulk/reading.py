@@ -15,6 +15,7 @@ from psycopg import Connection, sql
 from htc.errors import StoreError
 from htc.store.bulk.casting import cast
 from htc.store.bulk.pgcopy import ARROW_TYPES, Kind
+from htc.store.calendar import in_calendar
 
 __all__ = ["batches_of", "selected"]
 
@@ -28,9 +29,19 @@ _PARSED: Final = {"float8": pa.float64(), "int4": pa.int32(), "int8": pa.int64()
 
 def selected(name: str, kind: Kind, alias: str = "t") -> sql.Composed:
     """A column as the query has to give it."""
-    pattern = "array_to_json({}.{}) AS {}" if kind.endswith("[]") else "{}.{} AS {}"
     column = sql.Identifier(name)
+    if kind == "timestamptz":
+        return readable_time(name, alias)
+    pattern = "array_to_json({}.{}) AS {}" if kind.endswith("[]") else "{}.{} AS {}"
     return sql.SQL(pattern).format(sql.Identifier(alias), column, column)
+
+
+def readable_time(name: str, alias: str = "t") -> sql.Composed:
+    """A time; NULL where an earlier version left infinity or a year beyond 1 to 9999."""
+    condition = in_calendar("{column}")
+    return sql.SQL(f"CASE WHEN {condition} THEN {{column}} END AS {{name}}").format(
+        column=sql.Identifier(alias, name), name=sql.Identifier(name)
+    )
 
 
 def batches_of(
@@ -40,7 +51,7 @@ def batches_of(
 
     Raises:
         psycopg.Error: as any statement.
-        StoreError: a value that Arrow cannot hold, such as a time at infinity.
+        StoreError: a value that Arrow cannot hold.
     """
     connection.execute(
         "SET LOCAL TIME ZONE 'UTC'; SET LOCAL datestyle = 'ISO'; SET LOCAL extra_float_digits = 1"

@@ -101,6 +101,8 @@ def target(name: str) -> Target:
 
 
 def _kind(type_: sa.types.TypeEngine[Any]) -> Kind:
+    if isinstance(type_, sa.TypeDecorator):
+        type_ = type_.impl_instance
     if isinstance(type_, pg.ARRAY):
         if isinstance(type_.item_type, sa.Double):
             return "float8[]"

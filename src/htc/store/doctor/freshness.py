@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
+from htc.store.calendar import in_calendar
 from htc.store.doctor import repairs
 from htc.store.doctor.check import Check, age_in_words
 from htc.store.doctor.examination import Opened, examination
@@ -22,8 +23,11 @@ _REFRESH: Final = "`htc db doctor --fix` refreshes it; the next run does so at i
 
 _NEWER: Final = """
 SELECT count(*), min(created_at), clock_timestamp() - min(created_at)
-FROM (SELECT created_at FROM bete_runs WHERE created_at >= :since ORDER BY created_at LIMIT :limit) AS newer
-"""
+FROM (
+    SELECT created_at FROM bete_runs
+    WHERE created_at >= :since AND {condition} ORDER BY created_at LIMIT :limit
+) AS newer
+""".format(condition=in_calendar("created_at"))  # noqa: S608 - own text
 
 
 @examination(

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, text
 
+from htc.store.calendar import in_calendar
 from htc.store.stats.facts import IndexStats, TableStats, ViewStats
 from htc.store.tables import metadata
 
@@ -173,13 +174,14 @@ def refreshed(connection: Connection, view: str = RANKING) -> dict[str, Any]:
         return {}
     newer = connection.execute(
         text(
-            """
+            f"""
             SELECT count(*) AS stored,
                    coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0)::float8 AS lag
             FROM (
-                SELECT created_at FROM bete_runs WHERE created_at >= :since ORDER BY created_at LIMIT :most
+                SELECT created_at FROM bete_runs
+                WHERE created_at >= :since AND {in_calendar("created_at")} ORDER BY created_at LIMIT :most
             ) AS newer
-            """
+            """  # noqa: S608 - own text
         ),
         {"since": last.covers_until, "most": COUNTED_ROWS},
     ).one()

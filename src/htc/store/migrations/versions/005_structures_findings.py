@@ -7,6 +7,11 @@ What becomes of rows that are there already:
   as they were.
 - ``htc_predictions.elements`` is read from the composition, else from the reduced formula; a text with
   anything that is not an element in it gives NULL.
+- A document that cannot be JSONB (NUL, half a surrogate pair, a number beyond every float) stays as it is,
+  without a link.
+- ``created_given`` asks for a time within the years 1 to 9999, infinity is none: programs cannot read it.
+  Old rows that break it are excused by name and keep what they hold; averages and refreshes pass it over.
+  A run whose only known time is such a one begins at the upgrade.
 - Each ``model_id`` gets a row of ``models``, each run a status: finished where it has an end.
 - Indexes are rebuilt for the order and the filters of the ranking. ``deleted_at`` is empty everywhere:
   nothing is set aside.
@@ -77,8 +82,11 @@ OLD_INDEXES = {
     "ix_htc_predictions_bete_run_id": "(bete_run_id)",
 }
 
-NUL = r"\u0000"
-"""JSON may hold this escape, JSONB may not; a crystal has no use for it."""
+# As seconds since 1970: the text of a rule is then the same in every time zone.
+IN_CALENDAR = (
+    "created_at > to_timestamp('-62135510400'::float8) AND created_at < to_timestamp('253402214400'::float8)"
+)
+GIVEN = "created_at IS NOT NULL AND created_by IS NOT NULL"
 
 TEXT_BOOLEANS = ("phonon_stable", "thermo_stable", "extrapolation_warning")
 
@@ -87,13 +95,17 @@ def upgrade() -> None:
     op.execute("SET LOCAL TIME ZONE 'UTC'")
     _create_findings()
     _create_functions()
+    op.execute(AS_JSONB)
     _create_structures()
     _extend_runs()
     _create_models()
     _extend_bete_runs()
     _extend_predictions()
+    op.execute("DROP FUNCTION htc_as_jsonb(json)")
     _create_views(
-        "tc_kelvin > 1.0 AND tc_kelvin < 'Infinity' AND deleted_at IS NULL", "WHERE deleted_at IS NULL"
+        "tc_kelvin > 1.0 AND tc_kelvin < 'Infinity' AND deleted_at IS NULL",
+        "WHERE deleted_at IS NULL",
+        f"max(created_at) FILTER (WHERE {IN_CALENDAR})",
     )
     op.execute(BETE_VIEW)
 
@@ -103,7 +115,9 @@ def downgrade() -> None:
     op.execute("DROP VIEW bete_runs_v003")
     op.execute("DROP VIEW htc_predictions_v003")
     op.execute("DROP MATERIALIZED VIEW top_superconductors")
+    op.execute(AS_JSONB)
     _shrink_predictions()
+    op.execute("DROP FUNCTION htc_as_jsonb(json)")
     _shrink_bete_runs()
     op.execute("DROP TABLE models")
     _shrink_runs()
@@ -111,7 +125,7 @@ def downgrade() -> None:
     op.execute("DROP FUNCTION htc_fill_elements()")
     op.execute("DROP FUNCTION htc_elements(text)")
     op.execute("DROP FUNCTION htc_document_hash(jsonb)")
-    _create_views("tc_kelvin > 1.0 AND tc_kelvin < 'Infinity'", "")
+    _create_views("tc_kelvin > 1.0 AND tc_kelvin < 'Infinity'", "", "max(created_at)")
     op.execute("DROP TABLE findings")
 
 
@@ -234,6 +248,7 @@ def _extend_runs() -> None:
         """
     )
     op.execute("UPDATE runs SET status = 'finished' WHERE finished_at IS NOT NULL OR kind = 'legacy'")
+    op.execute(f"UPDATE runs SET created_at = now() WHERE NOT ({IN_CALENDAR})")  # noqa: S608 - own text
     op.execute(
         """
         ALTER TABLE runs
@@ -261,11 +276,11 @@ def _create_models() -> None:
         """
     )
     op.execute(
-        """
+        f"""
         INSERT INTO models (id, first_used_at)
-        SELECT model_id, coalesce(min(created_at), now()) FROM htc_predictions
+        SELECT model_id, coalesce(min(created_at) FILTER (WHERE {IN_CALENDAR}), now()) FROM htc_predictions
         WHERE model_id IS NOT NULL AND model_id <> '' GROUP BY model_id
-        """
+        """  # noqa: S608 - conditions from this file
     )
 
 
@@ -279,6 +294,7 @@ def _extend_bete_runs() -> None:
             ADD COLUMN deleted_at TIMESTAMPTZ
         """
     )
+    _ask_for_readable_times("bete_runs")
     _store_structures("bete_runs", "structure_json", "structure_formula")
     op.execute(
         """
@@ -297,7 +313,40 @@ def _extend_bete_runs() -> None:
     )
 
 
-def _store_structures(table: str, document: str, formula: str) -> None:
+def _ask_for_readable_times(table: str) -> None:
+    op.execute(
+        f"""
+        UPDATE {table} SET legacy_defects = array_append(legacy_defects, 'created_given')
+        WHERE NOT ({IN_CALENDAR}) AND 'created_given' <> ALL (legacy_defects)
+        """  # noqa: S608 - names from this file
+    )
+    _lay_created_given(table, f"{GIVEN} AND {IN_CALENDAR}")
+
+
+def _lay_created_given(table: str, rule: str) -> None:
+    name = f"ck_{table}_created_given"
+    op.execute(
+        f"ALTER TABLE {table} DROP CONSTRAINT {name},"
+        f" ADD CONSTRAINT {name} CHECK ('created_given' = ANY (legacy_defects) OR ({rule}))"
+    )
+
+
+# Numbers so long are no crystal's, and neither a float nor Python's reader of JSON takes all of them.
+AS_JSONB = """
+CREATE FUNCTION htc_as_jsonb(document json) RETURNS jsonb LANGUAGE plpgsql IMMUTABLE STRICT AS $$
+DECLARE
+    found jsonb;
+BEGIN
+    found := document::text::jsonb;
+    RETURN CASE WHEN found::text !~ '[0-9]{250}' THEN found END;
+EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
+    RETURN NULL;
+END
+$$
+"""
+
+
+def _store_structures(table: str, document: str, formula: str, path: str = "") -> None:
     """A row of ``structures`` for each whole pymatgen document in a column, and the links to it.
 
     What does not look like one (no sites, no species, unknown symbols) is left where it is, without a link.
@@ -308,8 +357,7 @@ def _store_structures(table: str, document: str, formula: str) -> None:
                      FROM jsonb_path_query(t.document, '$.sites[*].species[*].element') AS e
                      ORDER BY 1) AS elements,
                jsonb_array_length(t.document -> 'sites') AS nsites
-        FROM (SELECT *, CASE WHEN strpos(({document})::text, '{NUL}') = 0
-                             THEN ({document})::jsonb END AS document FROM {table}) AS t
+        FROM (SELECT *, htc_as_jsonb({document}) {path} AS document FROM {table}) AS t
         WHERE jsonb_typeof(t.document -> 'sites') = 'array'
     """  # noqa: S608 - names from this file
     whole = (
@@ -321,7 +369,7 @@ def _store_structures(table: str, document: str, formula: str) -> None:
         INSERT INTO structures (structure, reduced_formula, elements, nsites, volume)
         SELECT DISTINCT ON (htc_document_hash(document)) document, formula, crystals.elements, nsites,
                CASE WHEN jsonb_typeof(document #> '{{lattice,volume}}') = 'number'
-                         AND (document #>> '{{lattice,volume}}')::float8 > 0
+                         AND (document #>> '{{lattice,volume}}')::numeric BETWEEN 1e-100 AND 1e100
                     THEN (document #>> '{{lattice,volume}}')::float8 END
         FROM ({crystals}) AS crystals
         WHERE {whole}
@@ -354,7 +402,8 @@ def _extend_predictions() -> None:
         "UPDATE htc_predictions"
         " SET elements = coalesce(htc_elements(composition), htc_elements(reduced_formula))"
     )
-    _store_structures("htc_predictions", "structure_info -> 'structure'", "t.reduced_formula")
+    _ask_for_readable_times("htc_predictions")
+    _store_structures("htc_predictions", "structure_info", "t.reduced_formula", "-> 'structure'")
     op.execute(
         """
         UPDATE htc_predictions SET structure_hash = bete_runs.structure_hash
@@ -386,14 +435,14 @@ def _extend_predictions() -> None:
     op.execute("CREATE INDEX ix_htc_predictions_created_at ON htc_predictions USING brin (created_at)")
 
 
-def _create_views(rankable: str, live: str) -> None:
+def _create_views(rankable: str, live: str, last: str) -> None:
     op.execute(
         f"""
         CREATE MATERIALIZED VIEW top_superconductors AS
         SELECT structure_formula,
                avg(tc_kelvin) AS avg_tc,
                count(*) AS prediction_count,
-               max(created_at) AS last_prediction
+               {last} AS last_prediction
         FROM bete_runs
         WHERE {rankable}
         GROUP BY structure_formula
@@ -438,6 +487,7 @@ WHERE b.deleted_at IS NULL
 
 
 def _shrink_predictions() -> None:
+    _lay_created_given("htc_predictions", GIVEN)
     op.execute("DROP TRIGGER htc_predictions_elements ON htc_predictions")
     op.execute("DROP INDEX ix_htc_predictions_created_at")
     for name in INDEXES:
@@ -447,10 +497,11 @@ def _shrink_predictions() -> None:
         """
         UPDATE htc_predictions
         SET structure_info =
-            jsonb_set(coalesce(structure_info::jsonb, '{}'), '{structure}', s.structure)::json
+            jsonb_set(coalesce(htc_as_jsonb(structure_info), '{}'), '{structure}', s.structure)::json
         FROM structures AS s
         WHERE s.hash = structure_hash AND bete_run_id IS NULL
-              AND structure_info::jsonb -> 'structure' IS NULL
+              AND (structure_info IS NULL OR htc_as_jsonb(structure_info) IS NOT NULL)
+              AND htc_as_jsonb(structure_info) -> 'structure' IS NULL
         """
     )
     op.execute(
@@ -466,6 +517,7 @@ def _shrink_predictions() -> None:
 
 
 def _shrink_bete_runs() -> None:
+    _lay_created_given("bete_runs", GIVEN)
     op.execute(
         """
         UPDATE bete_runs SET structure_json = s.structure::json
