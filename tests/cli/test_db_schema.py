@@ -82,6 +82,18 @@ def test_upgrade_as_json(old: Database, run: Callable[..., Any]) -> None:
     assert answer["steps"][-1]["kind"] == "committed"
 
 
+@pytest.mark.parametrize("command", ["upgrade", "adopt --yes"])
+def test_a_failure_as_json(old: Database, run: Callable[..., Any], command: str) -> None:
+    with old.begin() as connection:
+        connection.execute(text("CREATE VIEW mine AS SELECT created_at FROM htc_predictions"))
+    result = run("db", *command.split(), "--json")
+    assert result.code == 4
+    told = json.loads(result.out)
+    assert "mine on htc_predictions" in told["error"]["what"]
+    assert "DROP VIEW mine" in told["error"]["hint"]
+    assert "checked" in {step["kind"] for step in told["steps"]}
+
+
 def test_the_script_of_the_databases_own_revision_and_of_another(
     old: Database, run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

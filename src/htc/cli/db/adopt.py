@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 
 from htc.cli.console import err, out, print_json
-from htc.cli.db.schema import tell
+from htc.cli.db.schema import failure_as_json
 
 if TYPE_CHECKING:
     from htc.store.adoption import Plan
@@ -53,7 +53,7 @@ def adopt(
     from htc.store.database import Database
 
     settings = get_settings()
-    with Database.open(settings, ensure_schema=False) as database:
+    with failure_as_json(as_json) as told, Database.open(settings, ensure_schema=False) as database:
         found = plan(database, set_aside or ())
         _show(found)
         if found.is_needed and not found.refusals and not (yes or dry_run):
@@ -68,7 +68,7 @@ def adopt(
             database,
             set_aside or (),
             shown=found,
-            tell=tell,
+            tell=told,
             patience_s=wait,
             dry_run=dry_run,
             settings=settings,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,8 +14,9 @@ from htc.cli.console import err, out, print_json
 
 if TYPE_CHECKING:
     from htc.store.migrating import Migration, Step
+    from htc.store.migrating.outcome import Tell
 
-__all__ = ["register", "tell"]
+__all__ = ["failure_as_json", "register", "tell"]
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Wait = Annotated[
@@ -66,14 +69,14 @@ def upgrade(
         typer.echo(migrating.upgrade_sql(None if start == "empty" else start), nl=False)
         return
     settings = get_settings()
-    with Database.open(settings, ensure_schema=False) as database:
+    with failure_as_json(as_json) as told, Database.open(settings, ensure_schema=False) as database:
         if sql:
             with database.connect() as connection:
                 before = schema.standing(connection)
             schema.refuse_strange(before, database.where)
             typer.echo(migrating.upgrade_sql(before.revision), nl=False)
             return
-        outcome = migrating.upgrade(database, tell=tell, patience_s=wait, dry_run=dry_run, settings=settings)
+        outcome = migrating.upgrade(database, tell=told, patience_s=wait, dry_run=dry_run, settings=settings)
         where = database.where
     _report(outcome, where, as_json)
 
@@ -94,7 +97,7 @@ def downgrade(
     from htc.store.database import Database
 
     settings = get_settings()
-    with Database.open(settings, ensure_schema=False) as database:
+    with failure_as_json(as_json) as told, Database.open(settings, ensure_schema=False) as database:
         lost = migrating.losses(database, revision)
         if any(one.count for one in lost):
             err.print(f"{revision} has no place for this; it is lost for good:", markup=False)
@@ -112,7 +115,7 @@ def downgrade(
                     hint="add --yes to go ahead without being asked",
                 )
             typer.confirm(f"Go back to {revision}?", abort=True, err=True)
-        outcome = migrating.downgrade(database, revision, tell=tell, patience_s=wait, settings=settings)
+        outcome = migrating.downgrade(database, revision, tell=told, patience_s=wait, settings=settings)
         if database.embedded is not None:
             err.print("The next command that opens this embedded database brings it up again.")
         where = database.where
@@ -124,6 +127,28 @@ def tell(step: Step) -> None:
     style = {"waiting": "yellow", "warning": "yellow", "committed": "green"}.get(step.kind, "dim")
     took = f"  [dim]{step.seconds:.2f} s[/]" if step.seconds is not None else ""
     err.print(f"[{style}]{step.kind:<11}[/] {escape(step.text)}{took}", soft_wrap=True)
+
+
+@contextmanager
+def failure_as_json(as_json: bool) -> Iterator[Tell]:
+    """What is to hear of the steps; with ``--json`` an error prints them on stdout before it goes on."""
+    from dataclasses import asdict
+
+    from htc.errors import HTCError
+
+    steps: list[Step] = []
+
+    def told(step: Step) -> None:
+        steps.append(step)
+        tell(step)
+
+    try:
+        yield told
+    except HTCError as error:
+        if as_json:
+            said = {"code": error.code, "what": error.what, "where": error.where, "hint": error.hint}
+            print_json({"where": error.where, "steps": [asdict(step) for step in steps], "error": said})
+        raise
 
 
 def _report(outcome: Migration, where: str, as_json: bool) -> None:
