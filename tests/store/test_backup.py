@@ -531,6 +531,18 @@ def test_a_newer_revision_is_refused(database: Database, tmp_path: Path) -> None
     assert "update htc" in str(caught.value.hint)
 
 
+def test_a_database_of_a_newer_htc_can_be_backed_up(
+    database: Database, server: Any, make_prediction: Maker, tmp_path: Path
+) -> None:
+    fill(database, make_prediction)
+    execute(database, "UPDATE alembic_version SET version_num = '999_tomorrow'")
+    made = back_up(settings_of(database, tmp_path / "home"), tmp_path / "newer.dump")
+    assert made.manifest.verified_on is not None
+    with server.empty() as other, pytest.raises(SchemaError, match="999_tomorrow") as caught:
+        restore(settings_of(other, tmp_path / "home"), made.file)
+    assert "update htc" in str(caught.value.hint)
+
+
 def test_a_plain_dump_of_an_earlier_deployment_comes_back_as_it_was(
     database: Database, server: Any, tmp_path: Path
 ) -> None:

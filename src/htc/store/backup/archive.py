@@ -177,8 +177,12 @@ class ScriptStream:
     """Wait for its end; raises StorageError when pg_restore failed. Only then was everything read."""
 
 
-def read_archive(file: Path) -> Archive:
+def read_archive(file: Path, *, of_any_revision: bool = False) -> Archive:
     """Look into a backup without a server.
+
+    Args:
+        file: the archive.
+        of_any_revision: also one that a newer program made: to compare it with its origin, not to use it.
 
     Raises:
         InputError: not a file that pg_restore reads, or not of this program's tables.
@@ -219,7 +223,7 @@ def read_archive(file: Path) -> Archive:
     archive = Archive(file, programs, None)
     stamps = _stamps(archive) if "alembic_version" in tables else []
     newer = [stamp for stamp in stamps if _is_newer(stamp)]
-    if newer:
+    if newer and not of_any_revision:
         raise SchemaError(
             f"the backup is of revision {', '.join(newer)}, which this program does not know; "
             f"it knows up to {HEAD}",
