@@ -342,3 +342,21 @@ def test_many_differences_are_counted(database: Any, run: Any, ask: Any) -> None
     found = ask(check_tables, database)
     assert len(found) == 26
     assert "more differences" in found[-1].result
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DROP VIEW htc_predictions_v003",
+        "DROP VIEW bete_runs_v003",
+        "DROP TRIGGER htc_predictions_elements ON htc_predictions",
+    ],
+)
+def test_a_missing_view_or_trigger_is_made_again(
+    database: Any, run: Any, only: Any, ask: Any, statement: str
+) -> None:
+    run(database, statement)
+    found = only(check_views, database)
+    assert found.fix is not None
+    found.fix.apply()
+    assert [f.verdict for f in ask(check_views, database)] == ["ok"]

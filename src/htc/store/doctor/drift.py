@@ -212,12 +212,15 @@ def check_views(check: Check, opened: Opened) -> list[Finding]:
     return _report(check, opened, {"view", "trigger", "routine"}, _tell_view)
 
 
-def _tell_view(check: Check, _: Database, revision: str, d: Difference) -> Finding:
+def _tell_view(check: Check, database: Database, revision: str, d: Difference) -> Finding:
     facts: dict[str, Any] = {"revision": revision, "difference": d.as_dict()}
+    if d.kind == "trigger" and d.change == "missing" and d.expected:
+        fix = repairs.create_again(database, d.name, [d.expected])
+        return check.failure(d.in_words(), f"make it: {d.expected}", fix=fix, **facts)
     if d.kind != "view":
         return check.failure(
             d.in_words(),
-            "put it back as the revision makes it; see `htc db upgrade --sql`",
+            "put it back as the revision makes it: `htc db upgrade --sql --from empty` prints the statement",
             **facts,
         )
     view = expected(revision).views[d.name]
@@ -225,7 +228,10 @@ def _tell_view(check: Check, _: Database, revision: str, d: Difference) -> Findi
     kind = "MATERIALIZED VIEW" if view.materialized else "VIEW"
     create = f"CREATE {kind} {d.name} AS {view.definition}{indexes}"
     if d.change == "missing":
-        return check.failure(f"{kind.lower()} {d.name} is missing", create, **facts)
+        statements = [f"CREATE {kind} {d.name} AS {view.definition}"]
+        statements += [index.definition for index in view.indexes.values()]
+        fix = repairs.create_again(database, d.name, statements)
+        return check.failure(f"{kind.lower()} {d.name} is missing", create, fix=fix, **facts)
     if d.aspect == "kind":
         return check.failure(d.in_words(), f"rename what is there, then: {create}", **facts)
     return check.failure(

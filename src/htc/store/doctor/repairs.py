@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "add_foreign_key",
     "analyze",
+    "create_again",
     "create_index",
     "rebuild_index",
     "refresh_view",
@@ -44,6 +45,19 @@ def create_index(database: Database, name: str, index: Index) -> Fix:
         return f"index {name} was made"
 
     return Fix(f"make the index {name}, without blocking writers", apply)
+
+
+def create_again(database: Database, name: str, statements: Sequence[str]) -> Fix:
+    """Make a view or trigger that is missing, as its revision does; neither holds rows of its own."""
+
+    def apply() -> str:
+        with database.begin() as connection:
+            connection.execute(text(f"SET LOCAL lock_timeout = '{PATIENCE}'"))
+            for statement in statements:
+                connection.exec_driver_sql(statement.replace("%", "%%"))
+        return f"{name} was made again"
+
+    return Fix(f"make {name} again", apply)
 
 
 def rebuild_index(database: Database, name: str) -> Fix:
