@@ -102,7 +102,7 @@ def test_a_wrong_password(password_url: URL) -> None:
 
 
 def test_a_login_without_privileges(password_url: URL) -> None:
-    with pytest.raises(StorageError, match="may not do this") as caught:
+    with pytest.raises(StoreError, match="may not create tables") as caught:
         Database.open(settings(password_url.render_as_string(hide_password=False)))
     assert SECRET not in shown(caught.value)
 

@@ -274,7 +274,7 @@ def test_what_is_set_aside_leaves_every_ranking_and_comes_back(
     assert set_aside(database, [second]) == 0
     refresh_rankings(database)
     assert [row.id for row in top(database).rows] == [first]
-    assert top_formulas(database)[0][0].prediction_count == 1
+    assert top_formulas(database).rows[0].prediction_count == 1
     assert one(database, "SELECT count(*) FROM htc_predictions_v003") == 1
     assert one(database, "SELECT count(*) FROM bete_runs_v003") == 1
     assert get(database, second).deleted_at is not None
@@ -282,7 +282,7 @@ def test_what_is_set_aside_leaves_every_ranking_and_comes_back(
     assert bring_back(database, [second]) == 1
     refresh_rankings(database)
     assert [row.id for row in top(database).rows] == [second, first]
-    assert top_formulas(database)[0][0].prediction_count == 2
+    assert top_formulas(database).rows[0].prediction_count == 2
     with pytest.raises(NotFoundError, match="nobody"):
         set_aside(database, [first, "nobody"])
     assert get(database, first).deleted_at is None

@@ -76,7 +76,7 @@ def test_a_skip_whose_teardown_fails_has_failed() -> None:
 
 
 def test_errors_are_bounded_and_hold_nothing_postgresql_refuses() -> None:
-    crash = SimpleNamespace(path="/srv/t.py", lineno=3, message="\0\udc80" + "x" * 5000 + "\nmore")
+    crash = SimpleNamespace(path="t.py", lineno=3, message="\0\udc80" + "x" * 5000 + "\nmore")
     (done,) = executions(
         report("t\0.py::\udcff", "setup", "failed", longrepr=SimpleNamespace(reprcrash=crash)),
         report("t\0.py::\udcff", "teardown"),

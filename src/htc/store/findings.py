@@ -75,7 +75,7 @@ def record(
         where: the database they are about, without password; ``database.where`` when None.
     """
     report_id = str(uuid.uuid4())
-    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    now = datetime.now(UTC).isoformat(timespec="microseconds")
     about = where or (database.where if database is not None else "")
     plain = [
         {
