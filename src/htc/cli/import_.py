@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
+_PARENTS_MISSING = ("is not in bete_runs", "is not in structures")
 _REASONS = 10
 
 
@@ -208,5 +209,12 @@ def _print(report: LoadReport) -> None:
         err.print(f"  refused {count}: {reason}", soft_wrap=True, markup=False)
     if len(report.reasons) > _REASONS:
         err.print(f"  and {len(report.reasons) - _REASONS} other reasons", soft_wrap=True)
+    if any(reason.endswith(_PARENTS_MISSING) for reason in report.reasons):
+        err.print(
+            "  their crystals and spectra are not in this database: where the file comes from, "
+            "`htc export FOLDER --everything` brings them along",
+            soft_wrap=True,
+            markup=False,
+        )
     if report.rejects is not None:
         err.print(f"  the refused rows are in {report.rejects}", soft_wrap=True, markup=False)
