@@ -43,6 +43,8 @@ class Standardised:
     """Number of symmetrically distinct sites."""
     note: str | None = None
     """Why the cell is the one that came in, where it is."""
+    orbits: tuple[int, ...] = ()
+    """Index of the orbit of every site of ``structure``, 0 to ``n_orbits - 1`` in order of appearance."""
 
 
 def structure_symprec(structure: Structure) -> float:
@@ -102,11 +104,13 @@ def primitive_standardised(structure: Structure, symprec: float | None = None) -
         matrix, kinds = np.asarray(primitive.basis), primitive.numbers
         if _same_crystal(structure, matrix, kinds, numbers):
             symbols = [ELEMENTS[z - 1] for z in kinds]
+            orbits = _primitive_orbits(dataset, len(kinds))
             return Standardised(
                 Structure(Lattice(matrix), symbols, np.asarray(primitive.positions) % 1.0),
                 int(dataset.number),
                 tolerance,
-                n_orbits=len(set(dataset.orbits)),
+                n_orbits=len(set(orbits)),
+                orbits=orbits,
             )
     return Standardised(
         structure,
@@ -114,7 +118,17 @@ def primitive_standardised(structure: Structure, symprec: float | None = None) -
         None,
         n_orbits=len(structure),
         note="no symmetry was found; the cell is used as given",
+        orbits=tuple(range(len(structure))),
     )
+
+
+def _primitive_orbits(dataset: Any, n_sites: int) -> tuple[int, ...]:
+    """Orbit of every site of the primitive standard cell, numbered in order of appearance."""
+    of_site = [-1] * n_sites
+    for site, orbit in zip(dataset.mapping_std_prim, dataset.orbits, strict=True):
+        of_site[site] = orbit
+    first: dict[int, int] = {}
+    return tuple(first.setdefault(orbit, len(first)) for orbit in of_site)
 
 
 def _same_crystal(structure: Structure, matrix: NDArray[np.float64], kinds: Any, numbers: list[int]) -> bool:

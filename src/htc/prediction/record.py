@@ -8,9 +8,12 @@ from typing import Any, Literal
 
 from htc.spectra import Spectrum
 
-__all__ = ["ConfidenceLevel", "Prediction"]
+__all__ = ["ConfidenceLevel", "ModelTier", "PhononVerdict", "Prediction", "SpectrumOrigin"]
 
 ConfidenceLevel = Literal["low", "medium", "high"]
+ModelTier = Literal["fast", "default", "best"]
+PhononVerdict = Literal["stable", "unstable", "undecided"]
+SpectrumOrigin = Literal["measured", "surrogate"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +54,14 @@ class Prediction:
     """One standard deviation of omega_log, K."""
     omega_2: float | None = None
     """Second-moment phonon frequency, K; None where only a model without omega_2 spoke."""
+    omega_2_uncertainty: float | None = None
+    """One standard deviation of omega_2, K."""
+    tc_experiment: float | None = None
+    """What a laboratory will measure, K: median of compounds with both a prediction and a measurement."""
+    tc_experiment_lower_95ci: float | None = None
+    """Lower end of the 95 % interval *against experiment*, K; ``tc_lower_95ci`` is against a calculation."""
+    tc_experiment_upper_95ci: float | None = None
+    """Upper end of the 95 % interval *against experiment*, K."""
     mu_star: float | None = None
     """Coulomb pseudopotential the Tc was computed with."""
     prediction_method: str = "McMillan-Allen-Dynes"
@@ -67,6 +78,26 @@ class Prediction:
     """``given``, ``library: ...``, ``store: ...``, ``materials-project: ...``, ``optimade: ...`` or None."""
     spectrum: Spectrum | None = None
     """alpha2F where there is one."""
+    spectrum_origin: SpectrumOrigin | None = None
+    """Whether ``spectrum`` was computed or measured, or formed from predicted moments; None without one."""
+    phonon_stable: bool | None = None
+    """Whether the lattice is dynamically stable; None where it was not tested or not decided."""
+    phonon_verdict: PhononVerdict | None = None
+    """What the phonons of an interatomic potential say; None where they were not computed."""
+    imaginary_modes_count: int | None = None
+    """Phonon modes of imaginary frequency on the mesh, None where phonons were not computed."""
+    lowest_frequency_thz: float | None = None
+    """Lowest phonon frequency of the potential, THz; negative for an imaginary one."""
+    thermo_stable: bool | None = None
+    """Whether it lies on the convex hull of the competitors known; None where it was not tested."""
+    hull_distance_ev: float | None = None
+    """Energy above the hull of the known competitors, eV/atom: a lower bound of the true one."""
+    hull_competitors: int | None = None
+    """How many competing phases that hull knew."""
+    stability_potential: str | None = None
+    """Potential or table the stability was found with."""
+    model_tier: ModelTier | None = None
+    """Which tier of the model spoke; None for a measured spectrum."""
     model_id: str | None = None
     """Name, version and weight hash of the model that gave the coupling; None for a measured spectrum."""
     input_hash: str = ""
