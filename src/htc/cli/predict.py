@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +13,7 @@ from htc.cli.console import err, out, print_json
 from htc.cli.exit_codes import ExitCode
 from htc.cli.figures import check_figure_path
 from htc.cli.progress import counter
-from htc.errors import HTCError
+from htc.errors import HTCError, InputError
 
 if TYPE_CHECKING:
     from htc.prediction import Failure, Prediction
@@ -20,6 +21,14 @@ if TYPE_CHECKING:
 __all__ = ["outcome", "register"]
 
 _TABLE_ROWS = 60
+
+
+class TierChoice(StrEnum):
+    """Tiers of the model, as an option of the command line."""
+
+    fast = "fast"
+    default = "default"
+    best = "best"
 
 
 def register(app: typer.Typer) -> None:
@@ -42,6 +51,13 @@ def predict(
         float | None,
         typer.Option("--mu-star", help="Coulomb pseudopotential mu*. [default: setting HTC_MU_STAR, 0.13]"),
     ] = None,
+    tier: Annotated[
+        TierChoice | None,
+        typer.Option(
+            "--tier",
+            help="fast (a first cut), default, or best (needs the extra [mlip]). [default: setting HTC_TIER]",
+        ),
+    ] = None,
     store: Annotated[
         bool, typer.Option("--store/--no-store", help="Keep the predictions in the database.")
     ] = True,
@@ -49,6 +65,20 @@ def predict(
     plot: Annotated[
         Path | None,
         typer.Option("--plot", metavar="FILE.png", help="Draw the predictions with their intervals."),
+    ] = None,
+    spectrum: Annotated[
+        bool,
+        typer.Option(
+            "--spectrum", help="Form a surrogate alpha2F from the predicted moments and store it with them."
+        ),
+    ] = False,
+    spectrum_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="FILE",
+            help="With --spectrum and one material: write the surrogate, for `htc eliashberg`.",
+        ),
     ] = None,
 ) -> None:
     """Predict critical temperatures with 95 % intervals, and store them.
@@ -61,6 +91,8 @@ def predict(
     Example: `htc predict MgB2 Nb3Sn.cif candidates.zip --mu-star 0.10`
 
     Example: `htc predict H3S --pressure 155 --json`
+
+    Example: `htc predict MgB2 --spectrum --out MgB2.a2f`
     """
     from htc.materials.inputs import iter_inputs
     from htc.models import load_model
@@ -73,7 +105,8 @@ def predict(
     mu = settings.mu_star if mu_star is None else mu_star
     check_conditions(pressure, mu)
     check_figure_path(plot)
-    model = load_model(settings.model)
+    _check_spectrum_file(spectrum_file, inputs, spectrum=spectrum)
+    model = load_model(settings.model, tier.value if tier else settings.tier)
     results: list[tuple[Prediction | Failure, str | None]] = []
     n_new = 0
     with ExitStack() as stack:
@@ -89,9 +122,11 @@ def predict(
         predictor = Predictor(model, sources)
         advance = stack.enter_context(counter("predicting"))
         stream = predictor.predict(iter_inputs(inputs), pressure_gpa=pressure, mu_star=mu)
+        if spectrum:
+            stream = map(_with_spectrum, stream)
         try:
             for result, id_ in batch.store(stream) if batch else ((r, None) for r in stream):
-                results.append((_light(result), id_))
+                results.append((_light(result, spectrum=spectrum_file is not None), id_))
                 advance()
         except (HTCError, KeyboardInterrupt):
             stored = sum(id_ is not None for _, id_ in results)
@@ -111,18 +146,57 @@ def predict(
 
         plot_predictions([r for r, _ in results if not isinstance(r, Failure) and r.applicable], plot)
         err.print(f"drawn: {plot}", soft_wrap=True, markup=False)
+    if spectrum_file is not None:
+        _write_spectrum(spectrum_file, [result for result, _ in results])
     code = outcome([result for result, _ in results])
     if code is not ExitCode.OK:
         raise typer.Exit(code)
 
 
-def _light(result: Prediction | Failure) -> Prediction | Failure:
-    """Without the structure: thousands of results need not hold their crystals."""
+def _light(result: Prediction | Failure, *, spectrum: bool) -> Prediction | Failure:
+    """Without the structure and the spectrum: thousands of results need not hold them."""
     from dataclasses import replace
 
     from htc.prediction import Prediction
 
-    return replace(result, structure=None) if isinstance(result, Prediction) else result
+    if not isinstance(result, Prediction):
+        return result
+    return replace(result, structure=None, spectrum=result.spectrum if spectrum else None)
+
+
+def _with_spectrum(result: Prediction | Failure) -> Prediction | Failure:
+    from htc.prediction import Prediction
+    from htc.prediction.surrogate import with_surrogate_spectrum
+
+    return with_surrogate_spectrum(result) if isinstance(result, Prediction) else result
+
+
+def _check_spectrum_file(path: Path | None, inputs: list[str], *, spectrum: bool) -> None:
+    if path is not None and not spectrum:
+        raise InputError("a file for the spectrum, but none is formed", where="--out", hint="add --spectrum")
+    if path is not None and len(inputs) != 1:
+        raise InputError(
+            f"one file for the spectra of {len(inputs)} inputs",
+            where="--out",
+            hint="give one material at a time",
+        )
+
+
+def _write_spectrum(path: Path, results: list[Prediction | Failure]) -> None:
+    from htc.prediction import Failure
+    from htc.spectra.writing import write_spectrum
+
+    found = [(r, r.spectrum) for r in results if not isinstance(r, Failure) and r.spectrum is not None]
+    if len(found) != 1:
+        raise InputError(
+            f"{len(found)} spectra for one file",
+            where="--out",
+            hint="give one material that has a prediction",
+        )
+    prediction, spectrum = found[0]
+    title = f"{prediction.reduced_formula}, {prediction.model_id}, {prediction.pressure_gpa:g} GPa"
+    write_spectrum(spectrum, path, title=title)
+    err.print(f"written: {path}, a surrogate", soft_wrap=True, markup=False)
 
 
 def _print_table(results: list[tuple[Prediction | Failure, str | None]], *, stored: bool, n_new: int) -> None:

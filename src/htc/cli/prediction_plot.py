@@ -69,5 +69,6 @@ def plot_predictions(
 
 def _name(prediction: Prediction) -> str:
     at = f" ({prediction.pressure_gpa:g} GPa)" if prediction.pressure_gpa else ""
-    how = " α²F" if prediction.spectrum is not None else ""
+    spectrum = prediction.spectrum
+    how = "" if spectrum is None or spectrum.is_surrogate else " α²F"
     return f"{prediction.reduced_formula}{at}{how}"

@@ -37,6 +37,7 @@ _MORE_FIELDS = (
     "family",
     "pressure_gpa",
     "structure_origin",
+    "spectrum_origin",
     "model_id",
     "extrapolation_reasons",
     "cautions",
@@ -63,7 +64,8 @@ def as_entry(result: Prediction | Failure, id_: str | None) -> dict[str, Any]:
 
 
 def _said(result: Prediction) -> str:
-    notes = () if result.spectrum is not None else result.notes
+    # A measured spectrum's note, which smearing was taken, is no caution.
+    notes = () if result.spectrum is not None and not result.spectrum.is_surrogate else result.notes
     words = [*result.extrapolation_reasons, *result.cautions, *notes]
     return words[0] + (f" (+{len(words) - 1})" if len(words) > 1 else "") if words else ""
 
@@ -115,7 +117,7 @@ def prediction_table(
 
 def _origin(result: Prediction) -> str:
     """Where the coupling came from, in a word."""
-    if result.spectrum is not None:
+    if result.spectrum is not None and not result.spectrum.is_surrogate:
         return "alpha2F"
     return "composition" if result.structure_origin is None else result.structure_origin.split(":", 1)[0]
 

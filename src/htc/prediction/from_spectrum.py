@@ -10,7 +10,7 @@ from htc.materials.families import recognise
 from htc.materials.formulas import parse_formula
 from htc.prediction.hashing import input_hash, spectrum_hash
 from htc.prediction.predictor import check_conditions
-from htc.prediction.record import Prediction
+from htc.prediction.record import Prediction, SpectrumOrigin
 from htc.spectra import Spectrum
 from htc.spectra.checks import check
 from htc.spectra.smearing import Plateau, find_plateau
@@ -21,6 +21,7 @@ MU_STAR_STD: Final = 0.02
 """Standard deviation of mu* carried into the interval: conventional metals have 0.08 to 0.16."""
 
 _FORMULA: Final = "allen_dynes"
+_AS_GIVEN: Final = {"measured": "alpha2F as given", "surrogate": "surrogate alpha2F as given"}
 
 
 def choose_spectrum(spectra: Sequence[Spectrum], label: str | None = None) -> tuple[Spectrum, Plateau | None]:
@@ -103,6 +104,7 @@ def predict_from_spectrum(
         mu_star_std=mu_star_std,
         plateau=None if plateau is None else list(plateau.limits or ()),
     )
+    origin: SpectrumOrigin = "surrogate" if spectrum.is_surrogate else "measured"
     flags = [flag.message for flag in check(spectrum)]
     notes = [] if plateau is None else [f"{spectrum.label}: middle of the plateau ({plateau.criterion})"]
     provenance: dict[str, Any] = {
@@ -125,6 +127,7 @@ def predict_from_spectrum(
             prediction_method="none: outside electron-phonon theory",
             pressure_gpa=pressure_gpa,
             spectrum=spectrum,
+            spectrum_origin=origin,
             input_hash=identity,
             provenance=provenance,
         )
@@ -164,10 +167,11 @@ def predict_from_spectrum(
         omega_log=omega_log,
         omega_2=omega_2,
         mu_star=mu_star,
-        prediction_method="McMillan-Allen-Dynes (f1 f2), alpha2F as given",
+        prediction_method=f"McMillan-Allen-Dynes (f1 f2), {_AS_GIVEN[origin]}",
         confidence_level="medium" if flags or family.cautions else "high",
         pressure_gpa=pressure_gpa,
         spectrum=spectrum,
+        spectrum_origin=origin,
         input_hash=identity,
         provenance=provenance,
     )

@@ -59,6 +59,7 @@ def check(spectrum: Spectrum) -> tuple[Flag, ...]:
 
     | code | meaning | value |
     |---|---|---|
+    | ``surrogate`` | formed from moments, not calculated or measured | |
     | ``linewidths`` | the run's own linewidths are unsound | number of findings |
     | ``refused-columns`` | other columns of the file were refused | how many |
     | ``truncated`` | the file lacks its last lines | |
@@ -127,6 +128,8 @@ def _flags(spectrum: Spectrum) -> Iterator[Flag]:
 
 
 def _about_the_run(spectrum: Spectrum) -> Iterator[Flag]:
+    if spectrum.is_surrogate:
+        yield Flag("surrogate", "its shape was formed from moments: only these are known, not alpha2F itself")
     findings = spectrum.provenance.get("run_findings", ())
     if findings:
         yield Flag("linewidths", "; ".join(findings), float(len(findings)))

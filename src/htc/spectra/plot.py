@@ -85,7 +85,8 @@ def plot_spectra(spectra: Sequence[Spectrum], path: Path) -> None:
         axes.set_xlabel("ω (meV)")
         axes.set_ylabel("α²F(ω)")
         running.set_ylabel("λ(ω), dashed")
-        axes.set_title("/".join(Path(source).parts[-2:]), fontsize=9)
+        kind = ["surrogate"] if any(s.is_surrogate for s in members) else []
+        axes.set_title(" ".join(["/".join(Path(source).parts[-2:]), *kind]).strip(), fontsize=9)
         if len(members) > 1:
             axes.legend(fontsize=7, frameon=False)
     try:

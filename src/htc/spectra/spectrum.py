@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -24,6 +24,9 @@ from htc.units import K_PER_MEV
 __all__ = ["NegativeWeight", "Spectrum"]
 
 FloatArray = NDArray[np.float64]
+
+ORIGIN_SURROGATE: Final[str] = "surrogate"
+"""``provenance["origin"]`` of a spectrum that was formed from moments, see `Spectrum.is_surrogate`."""
 
 NegativeWeight = Literal["keep", "clip", "refuse"]
 """What to do with alpha2F < 0: keep the file's numbers, set them to zero, or refuse the spectrum."""
@@ -88,6 +91,11 @@ class Spectrum:
         object.__setattr__(self, "alpha2f", alpha2f)
         object.__setattr__(self, "provenance", dict(self.provenance))
         object.__setattr__(self, "_moments", moments)
+
+    @property
+    def is_surrogate(self) -> bool:
+        """Whether it was formed from moments rather than calculated or measured, by its provenance."""
+        return self.provenance.get("origin") == ORIGIN_SURROGATE
 
     @property
     def max_omega_mev(self) -> float:

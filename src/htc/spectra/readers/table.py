@@ -7,10 +7,12 @@ import re
 from htc.spectra.energy import UNIT_NAMES, units_in_header
 from htc.spectra.readers.parsed import Column, FileFormat, Parsed
 from htc.spectra.readers.source import SourceFile
+from htc.spectra.spectrum import ORIGIN_SURROGATE
 
 __all__ = ["FORMAT", "names_alpha2f"]
 
 _ALPHA2F = re.compile(r"a2f|alpha\W*2\W*f|α\W*[2²]\W*f|eliashberg", re.IGNORECASE)
+_SURROGATE = re.compile(rf"\b{ORIGIN_SURROGATE}\b", re.IGNORECASE)
 _SOMETHING_ELSE = re.compile(
     r"dos\b|density of states|delta|znorm|gap|\bTc\b|self.?energy|linewidth", re.IGNORECASE
 )
@@ -67,8 +69,11 @@ def parse(file: SourceFile, unit: str | None) -> Parsed:
             + ("; Elk writes Ha, but this is not as Elk writes it" if named else ""),
         )
     origin = "header" if stated else "caller"
-    column = Column(block.table[:, 1], "total")
-    return Parsed(block.table[:, 0], chosen, [column], notes={"unit_stated_by": origin})
+    notes = {"unit_stated_by": origin}
+    if _SURROGATE.search(header):
+        notes["origin"] = ORIGIN_SURROGATE
+    column = Column(block.table[:, 1], notes.get("origin", "total"))
+    return Parsed(block.table[:, 0], chosen, [column], notes=notes)
 
 
 def _header(file: SourceFile) -> str:
