@@ -46,7 +46,7 @@ def predict(
         HTCError: the first material that cannot be read, or an unusable pressure or mu*.
     """
     settings = get_settings()
-    predictor = Predictor(model or load_model(settings.model), known_sources(settings))
+    predictor = Predictor(model or load_model(settings.model, settings.tier), known_sources(settings))
     several = (
         isinstance(materials, Iterable)
         and not isinstance(materials, str | Path | dict)

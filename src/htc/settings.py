@@ -11,6 +11,7 @@ import os
 import tomllib
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
 import platformdirs
 from pydantic import Field, SecretStr, ValidationError, field_validator
@@ -58,6 +59,11 @@ class Settings(BaseSettings):
     model: Path | None = Field(
         default=None,
         description="Folder of the electron-phonon model to use. Unset: the model shipped in the package.",
+    )
+    tier: Literal["fast", "default", "best"] = Field(
+        default="fast",
+        description="Tier of the model: fast for a first cut of many, default, or best (needs the extra "
+        "[mlip] and a quarter of a second a crystal).",
     )
     mu_star: float = Field(
         default=0.13,

@@ -75,18 +75,16 @@ def train_small(labelled_file: Path) -> Train:
     """Trains on ``labelled_file`` with few trees: ``train_small(folder, seeds=(0,), exclude={"TiN"})``."""
     pytest.importorskip("lightgbm", reason="LightGBM or its libgomp1 is not installed", exc_type=ImportError)
     from htc.models.training.fit import TreeSettings
-    from htc.models.training.pipeline import train
+    from htc.models.training.pipeline import Recipe, train
 
     def run(folder: Path, *, seeds: tuple[int, ...] = (0,), exclude: frozenset[str] = frozenset()) -> Any:
-        return train(
-            labelled_file,
-            folder,
+        recipe = Recipe(
             name="small",
-            version="1",
-            seeds=seeds,
-            settings=TreeSettings(n_estimators=20, learning_rate=0.25, num_leaves=15),
+            tree_seeds=seeds,
+            trees=TreeSettings(n_estimators=20, learning_rate=0.25, num_leaves=15),
             exclude_formulas=exclude,
         )
+        return train([labelled_file], folder, recipe, tier="fast")
 
     return run
 
@@ -96,4 +94,4 @@ def small_folder(train_small: Train, tmp_path_factory: pytest.TempPathFactory) -
     """Folder of a model trained once; copy it before changing anything."""
     folder = tmp_path_factory.mktemp("small") / "model"
     train_small(folder)
-    return folder
+    return folder / "fast"

@@ -12,14 +12,13 @@ import pytest
 from htc.materials.library import library_entries
 from htc.models import CouplingModel, load_model
 from htc.models.card import check_card
-from htc.models.weights_io import BUNDLED_MODEL
 
-FOLDER = Path(__file__).resolve().parents[2] / "src/htc/models/weights" / BUNDLED_MODEL
+FOLDER = Path(__file__).resolve().parents[2] / "src/htc/models/weights/fast"
 
 
 @pytest.fixture(scope="module")
 def model() -> CouplingModel:
-    return load_model()
+    return load_model(tier="fast")
 
 
 def crystal(name: str) -> Any:
@@ -142,7 +141,7 @@ def test_the_card_says_what_the_weights_do(model: CouplingModel, tmp_path: Path)
 
     from htc.materials.structures import structure_from_text
     from htc.models.training.data import fold_of
-    from htc.models.training.pipeline import evaluate
+    from htc.models.training.evaluate import evaluate
 
     whole = Path(folder) / "epc/alexandria.jsonl"
     if not whole.exists():

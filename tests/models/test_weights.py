@@ -16,7 +16,7 @@ from htc.errors import ModelError
 from htc.models import load_model
 from htc.models.calibration import N_GROUPS
 from htc.models.card import card_schema, check_card
-from htc.models.weights_io import CARD_FILE, WEIGHTS_FILE, save_model
+from htc.models.weights_io import CARD_FILE, WEIGHTS_FILE, save_trees
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def test_a_card_that_is_none(folder: Path, content: bytes) -> None:
     ("change", "said"),
     [
         (lambda card: card.pop("limits"), "'limits' is a required property"),
-        (lambda card: card["metrics"].pop("composition"), "metrics: 'composition' is a required property"),
+        (lambda card: card["metrics"].pop("structure"), "metrics: 'structure' is a required property"),
         (lambda card: card["weights"].update(sha256="abc"), "weights/sha256: 'abc' does not match"),
         (lambda card: card["weights"].update(format="pickle"), "weights/format: 'safetensors' was expected"),
         (lambda card: card["weights"].update(file="../../model.safetensors"), "weights/file"),
@@ -162,13 +162,13 @@ def test_a_card_that_does_not_follow_the_schema_is_not_written(small_folder: Pat
     model = load_model(small_folder)
     card = {k: v for k, v in model.card.items() if k not in {"weights", "limits"}}
     with pytest.raises(ModelError, match="limits"):
-        save_model(tmp_path / "new", card, model.table, model.heads)
+        save_trees(tmp_path / "new", card, model.table, model.heads)
     assert not (tmp_path / "new").exists()
 
 
 def test_a_saved_model_is_the_loaded_one(small_folder: Path, tmp_path: Path) -> None:
     model = load_model(small_folder)
-    again = save_model(tmp_path / "copy", dict(model.card), model.table, model.heads)
+    again = save_trees(tmp_path / "copy", dict(model.card), model.table, model.heads)
     assert again.model_id == model.model_id
 
 
@@ -176,7 +176,7 @@ def test_a_folder_that_cannot_be_written(small_folder: Path, tmp_path: Path) -> 
     model = load_model(small_folder)
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(ModelError, match="cannot be written") as caught:
-        save_model(tmp_path / "file" / "model", dict(model.card), model.table, model.heads)
+        save_trees(tmp_path / "file" / "model", dict(model.card), model.table, model.heads)
     assert caught.value.where == str(tmp_path / "file" / "model")
 
 

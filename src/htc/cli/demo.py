@@ -55,7 +55,7 @@ def demo(
         err.print("opening the database ...")
         database = stack.enter_context(Database.open(settings))
         inputs = stack.enter_context(examples())
-        model = load_model(settings.model)
+        model = load_model(settings.model, settings.tier)
         batch = StoredBatch(database, settings.created_by, {"demo": True, "mu_star": settings.mu_star})
         err.print(f"predicting {len(inputs)} inputs with {model.name} at mu* {settings.mu_star:g} ...")
         predictor = Predictor(model, known_sources(settings))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +11,7 @@ import typer
 from htc.cli.console import err, out, print_json
 from htc.cli.exit_codes import ExitCode
 from htc.cli.figures import check_figure_path
+from htc.cli.options import TierChoice
 from htc.cli.progress import counter
 from htc.errors import HTCError, InputError
 
@@ -21,14 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["outcome", "register"]
 
 _TABLE_ROWS = 60
-
-
-class TierChoice(StrEnum):
-    """Tiers of the model, as an option of the command line."""
-
-    fast = "fast"
-    default = "default"
-    best = "best"
 
 
 def register(app: typer.Typer) -> None:

@@ -48,7 +48,8 @@ def serve(
                 f"port {port} cannot be used: {error.strerror}", where="--port", hint="choose another one"
             ) from error
     # Both are opened before the server starts, so that what is wrong with them is said here, not in a log.
-    load_model(get_settings().model)
+    settings = get_settings()
+    load_model(settings.model, settings.tier)
     Database.open().close()
     err.print(f"HTC serves http://{HOST}:{port}/docs (Ctrl-C stops it)")
     uvicorn.run(create_app(), host=HOST, port=port, log_level="warning")

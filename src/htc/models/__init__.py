@@ -6,7 +6,8 @@
 
 from __future__ import annotations
 
-from htc.models.coupling import Coupling, CouplingModel, TcEstimate
-from htc.models.weights_io import load_model
+from htc.models.coupling import Coupling, TcEstimate, Tier
+from htc.models.model import CouplingModel
+from htc.models.weights_io import TIERS, load_model
 
-__all__ = ["Coupling", "CouplingModel", "TcEstimate", "load_model"]
+__all__ = ["TIERS", "Coupling", "CouplingModel", "TcEstimate", "Tier", "load_model"]

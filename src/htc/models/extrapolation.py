@@ -178,6 +178,7 @@ def fit_domain(
         n_elements: highest atomic number.
     """
     from scipy.spatial import cKDTree
+    from threadpoolctl import threadpool_limits  # scikit-learn, of the extra `train`, brings it
 
     centre = np.nanmedian(rows, axis=0)
     filled = np.where(np.isnan(rows), centre, rows)
@@ -187,7 +188,9 @@ def fit_domain(
     scale[described] = np.divide(1.0, spread, out=np.zeros_like(spread), where=spread > 1e-9)
     standard = _scaled(filled, centre, scale)
     standard_mean = standard - standard.mean(axis=0)
-    _, singular, axes = np.linalg.svd(standard_mean, full_matrices=False)
+    # Shared between threads its last bits depend on how many there are, and the hash of the weights with them.
+    with threadpool_limits(1, user_api="blas"):
+        _, singular, axes = np.linalg.svd(standard_mean, full_matrices=False)
     whitening = np.sqrt(len(rows)) / singular[:N_COMPONENTS]
     # Full whitening would blow up the small components' noise; its square root keeps their order.
     projection = axes[:N_COMPONENTS].T * np.sqrt(whitening)

@@ -241,6 +241,9 @@ class Predictor:
             # The crystal is unknown, or something speaks against the theory: never more than medium.
             level = min(level, "medium", key=_LEVELS.index)
         estimate = coupling.tc(mu_star)
+        provenance = self._provenance(material)
+        if coupling.note:
+            provenance["notes"].append(coupling.note)
         return Prediction(
             source=material.source,
             composition=material.composition.formula,
@@ -255,29 +258,42 @@ class Predictor:
             lambda_ep_uncertainty=coupling.lambda_ep_uncertainty,
             omega_log=coupling.omega_log_k,
             omega_log_uncertainty=coupling.omega_log_uncertainty_k,
+            omega_2=coupling.omega_2_k,
+            omega_2_uncertainty=coupling.omega_2_uncertainty_k,
             mu_star=mu_star,
-            prediction_method=f"McMillan-Allen-Dynes (f1), {self.model.name} from {coupling.kind}",
+            prediction_method=_method(coupling),
             confidence_level=level,
             extrapolation_warning=bool(reasons),
             extrapolation_reasons=reasons,
             pressure_gpa=material.pressure_gpa,
             structure=None if material.structure is None else material.structure.as_dict(),
             structure_origin=material.origin,
-            model_id=self.model.model_id,
+            model_id=coupling.model_id,
+            model_tier=coupling.tier,
             input_hash=input_hash(
                 kind=kind,
                 material=key,
                 pressure_gpa=material.pressure_gpa,
                 mu_star=mu_star,
-                model_id=self.model.model_id,
-                formula="allen_dynes_f1",
+                model_id=coupling.model_id,
+                formula=_formula(coupling),
             ),
             provenance={
-                **self._provenance(material),
-                "formula": "allen_dynes_f1",
+                **provenance,
+                "formula": _formula(coupling),
                 "distance_to_training": coupling.nearness.distance,
             },
         )
+
+
+def _formula(coupling: Coupling) -> str:
+    """Name of the formula that gave Tc, in ``htc.theory.empirical``."""
+    return "allen_dynes_f1" if coupling.omega_2_k is None else "allen_dynes"
+
+
+def _method(coupling: Coupling) -> str:
+    factors = "f1" if coupling.omega_2_k is None else "f1 f2"
+    return f"McMillan-Allen-Dynes ({factors}), {coupling.model_id.split('+')[0]} from {coupling.kind}"
 
 
 def _pressure_reasons(material: _Material) -> tuple[str, ...]:

@@ -34,7 +34,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        await run_in_threadpool(load_model, chosen.model)
+        await run_in_threadpool(load_model, chosen.model, chosen.tier)
         database = await run_in_threadpool(Database.open, chosen)
         rankings = RankingRefresher(database)
         app.state.service = Service(chosen, database, rankings, told)

@@ -18,7 +18,7 @@ def health_of(service: Service) -> Health:
     model_id = revision = None
     connected = False
     try:
-        model_id = load_model(service.settings.model).model_id
+        model_id = load_model(service.settings.model, service.settings.tier).model_id
     except HTCError as error:
         problems.append(str(error))
     try:

@@ -45,7 +45,7 @@ class Service:
             ModelError: the model cannot be loaded.
         """
         return Predictor(
-            load_model(self.settings.model),
+            load_model(self.settings.model, self.settings.tier),
             with_store(known_sources(self.settings), StoredStructures(self.database)),
         )
 

@@ -49,8 +49,9 @@ def _card_at_hand() -> dict[str, dict[str, Any]]:
     from htc.settings import get_settings
 
     try:
-        model = load_model(get_settings().model)
+        settings = get_settings()
+        model = load_model(settings.model, settings.tier)
     except HTCError:
         # The row is about another model; that this one cannot be read is no matter here.
         return {}
-    return {model.model_id: dict(model.card)}
+    return {part.model_id: dict(part.card) for part in model.parts}

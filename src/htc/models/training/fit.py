@@ -19,14 +19,17 @@ from htc.models.calibration import (
     effective_log_lambda,
     group_of,
 )
-from htc.models.coupling import CHECKED_FEATURES, Head, HeadKind, spread_rows
+from htc.models.coupling import HeadKind, tc_spread
+from htc.models.error_model import CHECKED_FEATURES, ErrorModel, spread_rows
 from htc.models.extrapolation import Domain, fit_domain
 from htc.models.features import FEATURE_NAMES, N_COMPOSITION_FEATURES, N_ELEMENTS
 from htc.models.forest import pack
-from htc.models.training.data import LabelledMaterials, Progress
+from htc.models.training.data import Progress
+from htc.models.training.dataset import Dataset
+from htc.models.trees import Head
 from htc.theory.empirical import allen_dynes_f1
 
-__all__ = ["OutOfFold", "TreeSettings", "fit_head"]
+__all__ = ["OutOfFold", "TreeSettings", "fit_errors", "fit_head", "fit_trees"]
 
 FloatArray = NDArray[np.float64]
 
@@ -71,6 +74,16 @@ class OutOfFold:
     omega_log_k: FloatArray
     effective_low: FloatArray
     effective_high: FloatArray
+    ln_ratio: FloatArray | None
+    """omega_2/omega_log, where it is predicted."""
+    spread_lambda: FloatArray
+    """One standard deviation of ln lambda."""
+    spread_omega: FloatArray
+    """One standard deviation of ln omega_log."""
+    tc_std_k: FloatArray
+    """One standard deviation of Tc at ``CALIBRATION_MU_STAR``, K."""
+    band: NDArray[np.int64]
+    """Band of distance to the materials of other formulas: 0 near, 1 between, 2 far."""
 
 
 def _regressor(seed: int, parameters: dict[str, Any]) -> Any:
@@ -87,18 +100,29 @@ def _regressor(seed: int, parameters: dict[str, Any]) -> Any:
     )
 
 
-def _fit(seed: int, parameters: dict[str, Any], rows: FloatArray, target: FloatArray) -> Any:
-    return _regressor(seed, parameters).fit(rows, target)
+def fit_trees(
+    seed: int,
+    parameters: dict[str, Any],
+    rows: FloatArray,
+    target: FloatArray,
+    weight: FloatArray | None = None,
+) -> Any:
+    """A trained LightGBM regressor; rows of shape ``(n, n_features)``, target and weight ``(n,)``.
+
+    Raises:
+        MissingExtraError: LightGBM is not installed.
+    """
+    return _regressor(seed, parameters).fit(rows, target, sample_weight=weight)
 
 
 def fit_head(
     kind: HeadKind,
-    data: LabelledMaterials,
+    data: Dataset,
     settings: TreeSettings,
     seeds: tuple[int, ...],
     progress: Progress | None = None,
 ) -> tuple[Head, OutOfFold]:
-    """Train a head and calibrate it.
+    """Train a head of the fast tier and calibrate it.
 
     Raises:
         MissingExtraError: LightGBM is not installed.
@@ -106,7 +130,7 @@ def fit_head(
     rows = data.rows if kind == "structure" else data.rows[:, :N_COMPOSITION_FEATURES]
     targets = {"ln_lambda": np.log(data.lambda_ep), "ln_omega": np.log(data.omega_log_k)}
     folds = np.unique(data.fold)
-    steps = len(folds) * 6 + len(seeds) * 2 + 4
+    steps = len(folds) * 2 + len(seeds) * 2
     done = 0
 
     def tick() -> None:
@@ -119,73 +143,104 @@ def fit_head(
     for fold in folds:
         held = data.fold == fold
         for name, target in targets.items():
-            model = _fit(int(fold), settings.as_dict(), rows[~held], target[~held])
+            model = fit_trees(int(fold), settings.as_dict(), rows[~held], target[~held])
             outside[name][held] = model.predict(rows[held])
             tick()
-
-    residual = {name: targets[name] - outside[name] for name in targets}
-    wide = spread_rows(rows, outside["ln_lambda"], outside["ln_omega"])
-    tc_true = np.asarray(allen_dynes_f1(data.lambda_ep, data.omega_log_k, CALIBRATION_MU_STAR))
-    effective = effective_log_lambda(
-        tc_true, np.exp(outside["ln_omega"]), data.lambda_ep, CALIBRATION_MU_STAR
-    )
-    error_targets: dict[str, tuple[FloatArray, dict[str, Any]]] = {
-        "spread_lambda": (np.log(np.abs(residual["ln_lambda"]) + 1e-3), {}),
-        "spread_omega": (np.log(np.abs(residual["ln_omega"]) + 1e-3), {}),
-        "low": (effective - outside["ln_lambda"], {"objective": "quantile", "alpha": QUANTILE}),
-        "high": (effective - outside["ln_lambda"], {"objective": "quantile", "alpha": 1.0 - QUANTILE}),
-    }
-    errors_outside = {name: np.empty(len(data)) for name in error_targets}
+    errors, out = fit_errors(rows, rows.shape[1], data, outside["ln_lambda"], outside["ln_omega"], settings)
     boosters: dict[str, list[Any]] = {}
-    for name, (target, extra) in error_targets.items():
-        parameters = settings.for_spread() | extra
-        if extra:  # the quantiles come last and see the spreads, each from models that had not seen the row
-            spreads = [errors_outside["spread_lambda"], errors_outside["spread_omega"]]
-            inputs = np.column_stack([wide, *spreads])
-        else:
-            inputs = wide
-        for fold in folds:
-            held = data.fold == fold
-            model = _fit(int(fold), parameters, inputs[~held], target[~held])
-            errors_outside[name][held] = model.predict(inputs[held])
-            tick()
-        boosters[name] = [_fit(0, parameters, inputs, target).booster_]
-        tick()
-
-    standard = [
-        residual[name] / np.exp(errors_outside[spread])
-        for name, spread in (("ln_lambda", "spread_lambda"), ("ln_omega", "spread_omega"))
-    ]
-    domain, distance = _domain(rows, data)
-    groups = group_of(wide[:, -1], domain.band(distance))
-    shifts = conformal_shifts(error_targets["low"][0], errors_outside["low"], errors_outside["high"], groups)
-    low = np.minimum(errors_outside["low"] + shifts[groups, 0], 0.0)
-    high = np.maximum(errors_outside["high"] + shifts[groups, 1], 0.0)
-
     for name, target in targets.items():
         boosters[name] = []
         for seed in seeds:
-            boosters[name].append(_fit(seed, settings.as_dict(), rows, target).booster_)
+            boosters[name].append(fit_trees(seed, settings.as_dict(), rows, target).booster_)
             tick()
+    forests = {name: pack(members) for name, members in boosters.items()}
+    return Head(kind=kind, forests=forests, errors=errors), out
 
-    head = Head(
-        kind=kind,
-        forests={name: pack(members) for name, members in boosters.items()},
+
+def fit_errors(
+    rows: FloatArray,
+    n_domain: int,
+    data: Dataset,
+    ln_lambda: FloatArray,
+    ln_omega: FloatArray,
+    settings: TreeSettings,
+    ln_ratio: FloatArray | None = None,
+) -> tuple[ErrorModel, OutOfFold]:
+    """Learn the errors of predictions made for materials the members had not seen.
+
+    Args:
+        rows: what the errors are learned from, shape ``(n, n_features)``.
+        n_domain: the first columns, in which the distance to the training data is measured.
+        data: the materials predicted.
+        ln_lambda: predictions, shape ``(n,)``.
+        ln_omega: predictions of omega_log in K, shape ``(n,)``.
+        settings: of the trees.
+        ln_ratio: predictions of omega_2/omega_log, shape ``(n,)``, if there are any.
+    """
+    residual = [np.log(data.lambda_ep) - ln_lambda, np.log(data.omega_log_k) - ln_omega]
+    wide = spread_rows(rows, ln_lambda, ln_omega)
+    tc_true = np.asarray(allen_dynes_f1(data.lambda_ep, data.omega_log_k, CALIBRATION_MU_STAR))
+    effective = effective_log_lambda(tc_true, np.exp(ln_omega), data.lambda_ep, CALIBRATION_MU_STAR)
+    targets: dict[str, tuple[FloatArray, dict[str, Any]]] = {
+        "spread_lambda": (np.log(np.abs(residual[0]) + 1e-3), {}),
+        "spread_omega": (np.log(np.abs(residual[1]) + 1e-3), {}),
+        "low": (effective - ln_lambda, {"objective": "quantile", "alpha": QUANTILE}),
+        "high": (effective - ln_lambda, {"objective": "quantile", "alpha": 1.0 - QUANTILE}),
+    }
+    outside = {name: np.empty(len(data)) for name in targets}
+    forests = {}
+    for name, (target, extra) in targets.items():
+        parameters = settings.for_spread() | extra
+        # The quantiles come last and see the spreads, each from models that had not seen the row.
+        spreads = [outside["spread_lambda"], outside["spread_omega"]] if extra else []
+        inputs = np.column_stack([wide, *spreads])
+        for fold in np.unique(data.fold):
+            held = data.fold == fold
+            model = fit_trees(int(fold), parameters, inputs[~held], target[~held])
+            outside[name][held] = model.predict(inputs[held])
+        forests[name] = pack([fit_trees(0, parameters, inputs, target).booster_])
+
+    standard = [
+        error / np.exp(outside[spread])
+        for error, spread in zip(residual, ("spread_lambda", "spread_omega"), strict=True)
+    ]
+    domain, distance = _domain(rows[:, :n_domain], data)
+    groups = group_of(wide[:, -1], domain.band(distance))
+    shifts = conformal_shifts(targets["low"][0], outside["low"], outside["high"], groups)
+    low = np.minimum(outside["low"] + shifts[groups, 0], 0.0)
+    high = np.maximum(outside["high"] + shifts[groups, 1], 0.0)
+    ratio_spread = 0.0
+    if ln_ratio is not None:
+        known = np.isfinite(data.omega_2_k)
+        true = np.log(data.omega_2_k[known] / data.omega_log_k[known])
+        ratio_spread = float(np.sqrt(np.mean((true - np.maximum(ln_ratio[known], 0.0)) ** 2)))
+    errors = ErrorModel(
+        forests=forests,
         shifts=shifts,
         spread_scale=np.std(standard, axis=1),
         correlation=float(np.corrcoef(standard[0], standard[1])[0, 1]),
         domain=domain,
+        ratio_spread=ratio_spread,
     )
-    lambda_ep = np.exp(outside["ln_lambda"])
-    return head, OutOfFold(
+    lambda_ep, omega_log = np.exp(ln_lambda), np.exp(ln_omega)
+    spread_lambda = np.exp(outside["spread_lambda"]) * errors.spread_scale[0]
+    spread_omega = np.exp(outside["spread_omega"]) * errors.spread_scale[1]
+    return errors, OutOfFold(
         lambda_ep=lambda_ep,
-        omega_log_k=np.exp(outside["ln_omega"]),
+        omega_log_k=omega_log,
         effective_low=lambda_ep * np.exp(low),
         effective_high=lambda_ep * np.exp(high),
+        ln_ratio=ln_ratio,
+        spread_lambda=spread_lambda,
+        spread_omega=spread_omega,
+        tc_std_k=tc_spread(
+            lambda_ep, omega_log, spread_lambda, spread_omega, errors.correlation, CALIBRATION_MU_STAR
+        ),
+        band=domain.band(distance),
     )
 
 
-def _domain(rows: FloatArray, data: LabelledMaterials) -> tuple[Domain, FloatArray]:
+def _domain(rows: FloatArray, data: Dataset) -> tuple[Domain, FloatArray]:
     names = FEATURE_NAMES[: rows.shape[1]]
     checked = [i for i, name in enumerate(names) if name in CHECKED_FEATURES]
     described = [i for i, name in enumerate(names) if not name.startswith("fraction_")]

@@ -1,214 +1,360 @@
-"""From labelled materials to a model folder with its card, and from a model to its scores."""
+"""From labelled materials to a family of models with their cards: the tiers one on top of the other."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
-from htc.errors import InputError
-from htc.models.calibration import CALIBRATION_MU_STAR, GROUP_EDGES_K
-from htc.models.coupling import Coupling, CouplingModel, Head, HeadKind
+from htc.errors import InputError, ModelError
+from htc.models.coupling import Coupling, HeadKind, Tier
+from htc.models.ensemble import MIXED, EnsembleModel, SeenCrystals, error_rows, forest_rows
 from htc.models.features import FEATURE_NAMES, N_COMPOSITION_FEATURES, element_table
-from htc.models.training.data import LabelledMaterials, Progress, read_labelled
-from htc.models.training.fit import OutOfFold, TreeSettings, fit_head
-from htc.models.training.metrics import scores
-from htc.models.weights_io import save_model
-from htc.theory.empirical import allen_dynes_f1
+from htc.models.features.tight_binding import SITE_TIGHT_BINDING_FEATURES, TIGHT_BINDING_FEATURES
+from htc.models.forest import Forest, pack
+from htc.models.model import CouplingModel
+from htc.models.network import TARGETS
+from htc.models.network.evaluate import SOURCES
+from htc.models.training.cards import build_card, calibration_facts
+from htc.models.training.data import Progress
+from htc.models.training.dataset import Dataset, concatenate, read_dataset
+from htc.models.training.feature_cache import FeatureKind
+from htc.models.training.fit import OutOfFold, TreeSettings, fit_errors, fit_head, fit_trees
+from htc.models.training.members import fit_members, predict_out_of_fold
+from htc.models.training.metrics import scores_of, scores_outside
+from htc.models.training.mixing import fit_mixing
+from htc.models.training.network import NetworkSettings
+from htc.models.training.predictions import write_predictions
+from htc.models.trees import Head
+from htc.models.weights_io import TIERS, load_model, save_ensemble, save_trees
 
-__all__ = ["TEST_FOLD", "evaluate", "train"]
+__all__ = ["KINDS", "TEST_FOLD", "Recipe", "train"]
 
-TEST_FOLD = 3
+FloatArray = NDArray[np.float64]
+
+TEST_FOLD: Final = 3
 """Fold that is never trained or tuned on."""
 
-_KINDS: tuple[HeadKind, ...] = ("structure", "composition")
-_CHECKED_MU_STAR = (0.05, 0.10, 0.13, 0.16, 0.20)
+KINDS: Final[dict[Tier, tuple[FeatureKind, ...]]] = {
+    "fast": ("fast",),
+    "default": ("fast", "tight-binding"),
+    "best": ("fast", "tight-binding", "embedding"),
+}
+"""Features a tier sees."""
+
+_HEADS: Final[tuple[HeadKind, ...]] = ("structure", "composition")
+_MODEL: Final[dict[Tier, str]] = {
+    "fast": "LightGBM gradient-boosted trees on composition, geometry and hopping-moment features",
+    "default": "LightGBM trees and multi-task graph networks, both with tight-binding features",
+    "best": "multi-task graph networks with tight-binding features and the states of SevenNet-l3i5 at every "
+    "site, mixed with the default tier",
+}
+_MODEL_NAME: Final[dict[Tier, str]] = {"fast": "trees", "default": "networks", "best": "potential"}
 
 
-def _scored(data: LabelledMaterials, couplings: list[Coupling], mu_star: float) -> dict[str, Any]:
-    estimates = [coupling.tc(mu_star) for coupling in couplings]
-    return scores(
-        data.lambda_ep,
-        data.omega_log_k,
-        np.array([c.lambda_ep for c in couplings]),
-        np.array([c.omega_log_k for c in couplings]),
-        np.array([e.lower_95_k for e in estimates]),
-        np.array([e.upper_95_k for e in estimates]),
-        mu_star,
-    )
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Everything a training depends on but its data."""
 
-
-def _scored_outside(data: LabelledMaterials, out: OutOfFold) -> dict[str, Any]:
-    lower, upper = (
-        np.asarray(allen_dynes_f1(end, out.omega_log_k, CALIBRATION_MU_STAR))
-        for end in (out.effective_low, out.effective_high)
-    )
-    return scores(data.lambda_ep, data.omega_log_k, out.lambda_ep, out.omega_log_k, lower, upper)
-
-
-def _head_predictions(head: Head, data: LabelledMaterials) -> list[Coupling]:
-    rows = data.rows if head.kind == "structure" else data.rows[:, :N_COMPOSITION_FEATURES]
-    return head.predict(rows, data.numbers)
-
-
-def _by_confidence(data: LabelledMaterials, couplings: list[Coupling]) -> dict[str, Any]:
-    true = np.asarray(allen_dynes_f1(data.lambda_ep, data.omega_log_k, CALIBRATION_MU_STAR))
-    estimates = [c.tc(CALIBRATION_MU_STAR) for c in couplings]
-    tc = np.array([e.tc_k for e in estimates])
-    inside = np.array([e.lower_95_k <= t <= e.upper_95_k for e, t in zip(estimates, true, strict=True)])
-    level = np.array([c.nearness.level for c in couplings])
-    log_error = np.abs(np.log([c.lambda_ep for c in couplings]) - np.log(data.lambda_ep))
-    return {
-        name: {
-            "share": float((level == name).mean()),
-            "ln_lambda_mae": float(log_error[level == name].mean()),
-            "tc_mae_k": float(np.abs(tc - true)[level == name].mean()),
-            "coverage_95": float(inside[level == name].mean()),
-        }
-        for name in ("high", "medium", "low")
-        if (level == name).any()
-    }
+    name: str = "ambient"
+    version: str = "1"
+    tree_seeds: tuple[int, ...] = (0, 1)
+    network_seed: int = 0
+    trees: TreeSettings = field(default_factory=TreeSettings)
+    networks: NetworkSettings = field(default_factory=NetworkSettings)
+    exclude_formulas: frozenset[str] = frozenset()
+    test_fold: int = TEST_FOLD
+    workers: int | None = None
+    """Processes that train networks; default one a core."""
 
 
 def train(
-    data_file: Path,
+    files: Sequence[Path],
     out: Path,
+    recipe: Recipe,
     *,
-    name: str,
-    version: str,
-    seeds: tuple[int, ...] = (0, 1),
-    settings: TreeSettings | None = None,
-    exclude_formulas: Collection[str] = (),
-    test_fold: int = TEST_FOLD,
+    tier: Tier = "default",
+    work: Path | None = None,
     progress: Progress | None = None,
 ) -> CouplingModel:
-    """Train both heads on every fold but one, calibrate, score, write model and card.
+    """Train a tier and those below it on every fold but one, calibrate, score, write models and cards.
+
+    What is done is kept: features and networks in ``work``, finished tiers in ``out``. A training that was
+    killed goes on where it stopped.
 
     Args:
-        data_file: labelled materials, see :func:`htc.models.training.data.read_labelled`.
-        out: folder to write.
-        name: of the model.
-        version: of the model.
-        seeds: one member of the ensemble each.
-        settings: of the trees.
-        exclude_formulas: reduced formulas that must not be trained on.
-        test_fold: fold held out for the card's figures.
+        files: labelled materials, see :func:`htc.models.training.dataset.read_dataset`.
+        out: folder of the family; each tier gets a folder in it.
+        recipe: names, seeds, settings, what to leave out.
+        tier: the highest tier to train.
+        work: folder for what is kept; default ``work`` in ``out``.
         progress: told how far it is.
 
     Raises:
         InputError: the data cannot be used.
-        MissingExtraError: LightGBM is not installed.
+        MissingExtraError: LightGBM, torch or, for the best tier, SevenNet is not installed.
     """
-    settings = settings or TreeSettings()
-    everything = read_labelled(data_file, exclude=exclude_formulas, progress=progress)
-    test = everything.select(everything.fold == test_fold)
-    training = everything.select(everything.fold != test_fold)
+    work = work or out / "work"
+    wanted = TIERS[: TIERS.index(tier) + 1]
+    model: CouplingModel | None = None
+    for one in wanted:
+        data = concatenate(
+            [
+                read_dataset(
+                    path,
+                    work / "features",
+                    kinds=KINDS[one],
+                    exclude=recipe.exclude_formulas,
+                    progress=progress,
+                )
+                for path in files
+            ]
+        )
+        held = data.fold == recipe.test_fold
+        training, test = data.select(~held), data.select(held)
+        _check_enough(training, test, files)
+        ready = _ready(out / one, data, recipe, model)
+        if ready is not None:
+            model = ready
+        elif one == "fast":
+            model = _train_fast(training, test, out / one, recipe, progress)
+        else:
+            if model is None:
+                raise RuntimeError("the tiers are trained from the lowest up")
+            model = _train_ensemble(one, training, test, out / one, recipe, model, work, progress)
+    if model is None:
+        raise RuntimeError("there is always a fast tier")
+    return model
+
+
+def _check_enough(training: Dataset, test: Dataset, files: Sequence[Path]) -> None:
     if len(test) < 20 or len(training) < 200 or len(np.unique(training.fold)) < 3:
         raise InputError(
             f"{len(training)} materials to train on and {len(test)} to test on are too few",
-            where=str(data_file),
+            where=", ".join(map(str, files)),
             hint="at least 200 and 20, with formulas that fall into 3 training folds",
         )
+
+
+def _ready(folder: Path, data: Dataset, recipe: Recipe, below: CouplingModel | None) -> CouplingModel | None:
+    """The tier where it was trained before on the same data, leaving out the same formulas."""
+    if not (folder / "card.json").exists():
+        return None
+    try:
+        model = load_model(folder)
+    except ModelError:
+        return None
+    stated = {entry["sha256"] for entry in model.card["training_data"]}
+    given = {file.sha256 for file in data.files}
+    if model.tier == "fast":
+        same = stated == {data.files[0].sha256}
+    else:
+        same = stated == given and below is not None and model.parts[1].model_id == below.model_id
+    excluded = model.card["method"].get("excluded_formulas", 0)
+    return model if same and excluded == len(recipe.exclude_formulas) else None
+
+
+def _judged(data: Dataset) -> NDArray[np.bool_]:
+    """Rows the calibration and the figures are about: those of the source predicted by default."""
+    first = data.source == 0
+    return first if first.any() else np.ones(len(data), dtype=bool)
+
+
+def _train_fast(
+    training: Dataset, test: Dataset, folder: Path, recipe: Recipe, progress: Progress | None
+) -> CouplingModel:
+    training, test = training.select(_judged(training)), test.select(_judged(test))
     heads: dict[HeadKind, Head] = {}
-    metrics: dict[str, Any] = {}
-    calibration: dict[str, Any] = {
-        "method": "conformalised quantile regression of the effective coupling, grouped by predicted Tc and "
-        "by distance to the training data",
-        "nominal_coverage": 0.95,
-        "mu_star": CALIBRATION_MU_STAR,
-        "group_edges_k": list(GROUP_EDGES_K),
-        "held_out_fold_by_mu_star": {},
-        "held_out_fold_by_confidence": {},
+    outside: dict[HeadKind, OutOfFold] = {}
+    for kind in _HEADS:
+        heads[kind], outside[kind] = fit_head(kind, training, recipe.trees, recipe.tree_seeds, progress)
+    predicted: dict[str, list[Coupling]] = {
+        kind: head.predict(
+            test.rows if kind == "structure" else test.rows[:, :N_COMPOSITION_FEATURES], test.numbers
+        )
+        for kind, head in heads.items()
     }
-    for kind in _KINDS:
-        head, outside = fit_head(kind, training, settings, seeds, progress)
-        heads[kind] = head
-        couplings = _head_predictions(head, test)
-        metrics[kind] = {
-            "held_out_fold": _scored(test, couplings, CALIBRATION_MU_STAR),
-            "cross_validation": _scored_outside(training, outside),
+    metrics: dict[str, Any] = {
+        kind: {
+            "held_out_fold": scores_of(test, predicted[kind]),
+            "cross_validation": scores_outside(training, outside[kind]),
         }
-        calibration["held_out_fold_by_mu_star"][kind] = {
-            f"{mu:.2f}": _scored(test, couplings, mu)["coverage_95"] for mu in _CHECKED_MU_STAR
+        for kind in _HEADS
+    }
+    card = build_card(
+        recipe=recipe,
+        tier="fast",
+        name=f"{recipe.name}-{_MODEL_NAME['fast']}",
+        model=_MODEL["fast"],
+        parameters=asdict(recipe.trees) | {"spread": recipe.trees.for_spread()},
+        seeds=list(recipe.tree_seeds),
+        features={"structure": len(FEATURE_NAMES), "composition": N_COMPOSITION_FEATURES},
+        data=training,
+        n_test=len(test),
+        metrics=metrics,
+        calibration=calibration_facts(test, predicted),
+    )
+    model = save_trees(folder, card, element_table(), heads)
+    write_predictions(folder, training, outside["structure"], test, predicted["structure"])
+    return model
+
+
+def _forests(
+    training: Dataset, rows: FloatArray, recipe: Recipe, progress: Progress | None
+) -> tuple[dict[str, Forest], FloatArray]:
+    """Forests of the default tier, and what they say of each material when they had not seen it."""
+    outside = np.empty((len(training), len(MIXED)))
+    folds = np.unique(training.fold)
+    forests = {}
+    done, steps = 0, len(MIXED) * (len(folds) + len(recipe.tree_seeds))
+    for k, name in enumerate(MIXED):
+        target = training.targets[:, k].astype(np.float64)
+        for fold in folds:
+            held = training.fold == fold
+            model = fit_trees(
+                int(fold), recipe.trees.as_dict(), rows[~held], target[~held], training.weight[~held]
+            )
+            outside[held, k] = model.predict(rows[held])
+            done += 1
+            if progress is not None:
+                progress("trees of the default tier", done, steps)
+        members = []
+        for seed in recipe.tree_seeds:
+            members.append(fit_trees(seed, recipe.trees.as_dict(), rows, target, training.weight).booster_)
+            done += 1
+            if progress is not None:
+                progress("trees of the default tier", done, steps)
+        forests[name] = pack(members)
+    return forests, outside
+
+
+def _train_ensemble(
+    tier: Tier,
+    training: Dataset,
+    test: Dataset,
+    folder: Path,
+    recipe: Recipe,
+    below: CouplingModel,
+    work: Path,
+    progress: Progress | None,
+) -> CouplingModel:
+    forests: dict[str, Forest] = {}
+    if tier == "default":
+        rows = forest_rows(training.rows, training.tight_binding, training.source)
+        forests, other = _forests(training, rows, recipe, progress)
+    else:
+        with np.load(work / f"out-of-fold-{below.model_id}.npz") as kept:
+            other = kept["mixed"]
+    members = fit_members(
+        tier, training, recipe.networks, recipe.network_seed, work / "members", progress, recipe.workers
+    )
+    networks = predict_out_of_fold(members, training)
+    judged = _judged(training)
+    mixing = fit_mixing(other[judged], networks[judged, :2], training.select(judged))
+    mixed = mixing(other, networks[:, :2])
+    ratio = networks[:, TARGETS.index("ln_omega_2_ratio")]
+    learned = training.select(judged)
+    errors, outside = fit_errors(
+        error_rows(learned.rows, learned.tight_binding, np.abs(networks[:, :2] - other)[judged]),
+        len(FEATURE_NAMES),
+        learned,
+        mixed[judged, 0],
+        mixed[judged, 1],
+        recipe.trees,
+        ratio[judged],
+    )
+    draft = EnsembleModel(
+        "draft",
+        {"name": recipe.name, "version": recipe.version},
+        table=element_table(),
+        networks=tuple(members.values()),
+        forests=forests,
+        mixing=mixing,
+        errors=errors,
+        below=below,
+    )
+    tested = test.select(_judged(test))
+    predicted = draft.couplings(seen_in(tested))
+    metrics: dict[str, Any] = {
+        "structure": {
+            "held_out_fold": scores_of(tested, predicted),
+            "cross_validation": scores_outside(learned, outside),
         }
-        calibration["held_out_fold_by_confidence"][kind] = _by_confidence(test, couplings)
-    card = {
-        "name": name,
-        "version": version,
-        "description": "Electron-phonon coupling of crystals and compositions at ambient pressure.",
-        "targets": ["ln lambda_ep", "ln omega_log (K)"],
-        "method": {
-            "model": "LightGBM gradient-boosted trees on composition, geometry and hopping-moment features",
-            "parameters": asdict(settings) | {"spread": settings.for_spread()},
-            "seeds": list(seeds),
-            "features": {"structure": len(FEATURE_NAMES), "composition": N_COMPOSITION_FEATURES},
-            "formula": "Tc by f1 times the Allen-Dynes exponential (omega_2 is not in the training data)",
-        },
-        "training_data": [
-            {
-                "name": data_file.stem,
-                "source": "Alexandria: Cerqueira, Sanna, Marques, Adv. Mater. 36, 2307085 (2024)",
-                "licence": "CC BY 4.0",
-                "rows": len(training),
-                "sha256": everything.sha256,
-                "held_out": f"fold {test_fold} of sha256(reduced formula) mod 10: {len(test)} rows"
-                + (f"; {len(exclude_formulas)} formulas excluded" if exclude_formulas else ""),
+    }
+    for index, source in enumerate(SOURCES[1:], start=1):
+        rows_of = test.source == index
+        if rows_of.sum() >= 20 and judged.any():
+            part = test.select(rows_of)
+            metrics[f"{source}, its own rows"] = {
+                "held_out_fold": scores_of(part, draft.couplings(seen_in(part), source)),
+                "cross_validation": _plain_scores(training, mixed, ratio, index),
             }
-        ],
-        "metrics": metrics,
-        "calibration": calibration,
-        "intended_use": [
-            "Screening ordered, non-magnetic metals at ambient pressure for conventional superconductivity.",
-            "Ranking candidates before a first-principles electron-phonon calculation.",
-        ],
-        "limits": [
-            "The interval is for what a first-principles calculation of the training data's kind would "
-            "give at the stated mu*, not for experiment: such calculations miss measured Tc by about 4 K.",
-            "The kind of features and the size of the trees were chosen in earlier work that had seen the "
-            "scores on the held-out fold; the cross-validation figures are the more cautious ones.",
-            "Not for unconventional superconductors (cuprates, iron-based, heavy fermions) or insulators.",
-            "Nothing compressed was trained on: at pressure every answer is an extrapolation and is flagged.",
-            "Materials with Tc above 10 K carry most of the error and are underestimated on average.",
-        ],
-        "licence": "Apache-2.0",
-        "reproduce": f"htc model train --data {data_file.name} --out FOLDER --seeds {len(seeds)}",
+    features = {
+        "structure": len(FEATURE_NAMES),
+        "tight_binding": list(TIGHT_BINDING_FEATURES),
+        "tight_binding_of_a_site": list(SITE_TIGHT_BINDING_FEATURES),
     }
-    return save_model(out, card, element_table(), heads)
+    if tier == "best":
+        from htc.models.features.embedding import EMBEDDING_NAME, N_EMBEDDING
+
+        features[f"states of {EMBEDDING_NAME} at a site"] = N_EMBEDDING
+    card = build_card(
+        recipe=recipe,
+        tier=tier,
+        name=f"{recipe.name}-{_MODEL_NAME[tier]}",
+        model=_MODEL[tier],
+        parameters={
+            "trees": asdict(recipe.trees) | {"spread": recipe.trees.for_spread()},
+            "networks": recipe.networks.as_dict(),
+            "mixing": {
+                "networks_weight": dict(zip(MIXED, mixing.weight.tolist(), strict=True)),
+                "slope": dict(zip(MIXED, mixing.slope.tolist(), strict=True)),
+            },
+        },
+        seeds=[recipe.network_seed + fold for fold in members],
+        features=features,
+        data=training,
+        n_test=len(test),
+        metrics=metrics,
+        calibration=calibration_facts(tested, {"structure": predicted}),
+    )
+    card["below"] = {"tier": below.tier, "sha256": below.card["weights"]["sha256"]}
+    card["method"]["members"] = [
+        {"network": k, "trained_without_fold": fold, "seed": recipe.network_seed + fold}
+        for k, fold in enumerate(members)
+    ]
+    model = save_ensemble(
+        folder,
+        card,
+        element_table(),
+        networks=tuple(members.values()),
+        forests=forests,
+        mixing=mixing,
+        errors=errors,
+    )
+    np.savez_compressed(
+        work / f"out-of-fold-{model.model_id}.npz", mixed=mixed, networks=networks, other=other
+    )
+    write_predictions(folder, learned, outside, tested, predicted)
+    return model
 
 
-def evaluate(
-    model: CouplingModel,
-    data_file: Path,
-    *,
-    fold: int | None = None,
-    mu_star: float = CALIBRATION_MU_STAR,
-    progress: Progress | None = None,
-) -> dict[str, Any]:
-    """Scores of a model on labelled materials, per head.
+def seen_in(data: Dataset) -> SeenCrystals:
+    """What an ensemble sees of labelled materials."""
+    return SeenCrystals(data.rows, data.tight_binding, data.graphs, data.numbers)
 
-    Args:
-        model: the model.
-        data_file: labelled materials.
-        fold: only this fold; None for all rows.
-        mu_star: Coulomb pseudopotential of the Tc that is scored.
-        progress: told how far it is.
 
-    Raises:
-        InputError: the data cannot be used.
-    """
-    data = read_labelled(data_file, progress=progress)
-    if fold is not None:
-        data = data.select(data.fold == fold)
-    if len(data) < 2:
-        raise InputError(f"{len(data)} materials are too few to score", where=str(data_file))
-    return {
-        "model": model.model_id,
-        "data": data_file.name,
-        "fold": fold,
-        "mu_star": mu_star,
-        "skipped": list(data.skipped),
-        **{kind: _scored(data, _head_predictions(model.heads[kind], data), mu_star) for kind in _KINDS},
-    }
+def _plain_scores(data: Dataset, mixed: FloatArray, ratio: FloatArray, source: int) -> dict[str, Any]:
+    """Out-of-fold errors on the rows of one source, which the calibration is not about."""
+    from htc.models.training.metrics import point_scores
+
+    own = data.source == source
+    part = data.select(own)
+    omega_log = np.exp(mixed[own, 1])
+    return point_scores(
+        part, np.exp(mixed[own, 0]), omega_log, omega_log * np.exp(np.maximum(ratio[own], 0.0))
+    )
