@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -20,7 +21,7 @@ from htc.errors import HTCError, InputError
 from htc.materials.symmetry import Standardised
 from htc.models.training.data import Progress
 
-__all__ = ["Arrays", "FeatureKind", "compute_features"]
+__all__ = ["Arrays", "FeatureKind", "compute_features", "one_thread_each"]
 
 FeatureKind = Literal["fast", "tight-binding", "embedding"]
 Arrays = dict[str, NDArray[Any]]
@@ -136,6 +137,22 @@ def _chunk(job: tuple[FeatureKind, list[str], Path]) -> Path:
     return path
 
 
+@contextmanager
+def one_thread_each() -> Iterator[None]:
+    """Processes started here use one thread for linear algebra: the matrices are too small to share."""
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(dict.fromkeys(names, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
 def compute_features(
     kind: FeatureKind,
     texts: Sequence[str],
@@ -172,7 +189,7 @@ def compute_features(
     done = len(chunks) - len(jobs)
     if jobs:
         # Not by fork: a copy of a process with threads can hang, and Python 3.12 and later warn of it.
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        with one_thread_each(), ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
             for _ in pool.map(_chunk, jobs):
                 done += 1
                 if progress is not None:

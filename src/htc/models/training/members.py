@@ -21,6 +21,7 @@ from htc.models.network import TARGETS, Network
 from htc.models.network.evaluate import SOURCES
 from htc.models.training.data import Progress
 from htc.models.training.dataset import Dataset
+from htc.models.training.feature_cache import one_thread_each
 from htc.models.training.network import NetworkData, NetworkSettings, fit_network
 
 __all__ = ["fit_members", "predict_out_of_fold"]
@@ -87,7 +88,7 @@ def fit_members(
     if missing:
         arrays = NetworkData(data.graphs, data.targets, data.trust, data.source)
         # Not by fork: torch keeps threads, and a copy of a process with threads can hang.
-        with ProcessPoolExecutor(
+        with one_thread_each(), ProcessPoolExecutor(
             min(workers or os.cpu_count() or 1, len(missing)),
             mp_context=get_context("spawn"),
             initializer=_start,
