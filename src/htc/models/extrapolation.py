@@ -178,7 +178,9 @@ def fit_domain(
         n_elements: highest atomic number.
     """
     from scipy.spatial import cKDTree
-    from threadpoolctl import threadpool_limits  # scikit-learn, of the extra `train`, brings it
+
+    # scikit-learn, of the extra `train`, brings it; it publishes no types.
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     centre = np.nanmedian(rows, axis=0)
     filled = np.where(np.isnan(rows), centre, rows)
@@ -188,7 +190,7 @@ def fit_domain(
     scale[described] = np.divide(1.0, spread, out=np.zeros_like(spread), where=spread > 1e-9)
     standard = _scaled(filled, centre, scale)
     standard_mean = standard - standard.mean(axis=0)
-    # Shared between threads its last bits depend on how many there are, and the hash of the weights with them.
+    # Shared between threads its last bits depend on their number, and the hash of the weights with them.
     with threadpool_limits(1, user_api="blas"):
         _, singular, axes = np.linalg.svd(standard_mean, full_matrices=False)
     whitening = np.sqrt(len(rows)) / singular[:N_COMPONENTS]
