@@ -59,7 +59,12 @@ def labelled_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     lines = []
     for structure in _structures():
         lambda_ep, omega_log = labels_of(structure, noise.normal(size=2))
-        row = {"poscar": Poscar(structure).get_str(), "lam": lambda_ep, "wlog_K": omega_log}
+        row = {
+            "poscar": Poscar(structure).get_str(),
+            "lam": lambda_ep,
+            "wlog_K": omega_log,
+            "w2_K": 1.2 * omega_log,
+        }
         lines.append(json.dumps(row))
     lines.append(json.dumps({"poscar": "not a crystal", "lam": 0.5, "wlog_K": 300.0}))
     path = tmp_path_factory.mktemp("labelled") / "made.jsonl"
@@ -95,3 +100,24 @@ def small_folder(train_small: Train, tmp_path_factory: pytest.TempPathFactory) -
     folder = tmp_path_factory.mktemp("small") / "model"
     train_small(folder)
     return folder / "fast"
+
+
+@pytest.fixture(scope="session")
+def small_family(labelled_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder with a fast and a default tier trained once; copy it before changing anything."""
+    pytest.importorskip("lightgbm", reason="LightGBM or its libgomp1 is not installed", exc_type=ImportError)
+    pytest.importorskip("torch", reason="torch (extra [train]) is not installed")
+    from htc.models.training.fit import TreeSettings
+    from htc.models.training.network import NetworkSettings
+    from htc.models.training.pipeline import Recipe, train
+
+    folder = tmp_path_factory.mktemp("family")
+    recipe = Recipe(
+        name="small",
+        tree_seeds=(0,),
+        trees=TreeSettings(n_estimators=20, learning_rate=0.25, num_leaves=15),
+        networks=NetworkSettings(hidden=12, layers=1, epochs=6, batch=32, learning_rate=5e-3),
+        workers=1,
+    )
+    train([labelled_file], folder, recipe, tier="default")
+    return folder

@@ -112,6 +112,15 @@ def train(
         Path | None,
         typer.Option("--exclude-formulas", metavar="FILE", help="Formulas, one a line, not to train on."),
     ] = None,
+    experimental: Annotated[
+        Path | None,
+        typer.Option(
+            "--experimental",
+            metavar="FOLDER",
+            help="Tables of measured Tc, for the interval against experiment. "
+            "[default: HTC_DATA/experimental where it is]",
+        ),
+    ] = None,
     work: Annotated[
         Path | None,
         typer.Option(
@@ -142,6 +151,7 @@ def train(
         trees=replace(plain.trees, n_estimators=trees),
         networks=replace(plain.networks, epochs=epochs),
         exclude_formulas=excluded,
+        experimental=experimental or _experimental_folder(),
     )
     with steps() as progress:
         model = run(
@@ -206,6 +216,15 @@ def evaluate(
     )
     for line in scores["skipped"]:
         err.print(f"left out: {line}", soft_wrap=True, markup=False)
+
+
+def _experimental_folder() -> Path | None:
+    from htc.settings import get_settings
+
+    folder = get_settings().data
+    if folder is None or not (folder / "experimental").is_dir():
+        return None
+    return folder / "experimental"
 
 
 def _chosen(tier: TierChoice | None) -> CouplingModel:

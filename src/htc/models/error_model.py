@@ -71,8 +71,8 @@ class ErrorModel:
     """Factors that give the learned spreads of ln lambda and ln omega_log unit variance, shape ``(2,)``."""
     correlation: float
     domain: Domain
-    ratio_spread: float = 0.0
-    """Standard deviation of the error of ln(omega_2/omega_log) where the model predicts it."""
+    ratio_spread: float | None = None
+    """Standard deviation of the error of ln(omega_2/omega_log); None where nothing was learned of it."""
 
     def couplings(
         self, speaker: Speaker, rows: FloatArray, numbers: list[NDArray[np.int64]], point: Point
@@ -96,11 +96,13 @@ class ErrorModel:
         shift = self.shifts[group_of(wide[:, -1], np.array([n.band for n in near]))]
         low = np.minimum(self.forests["low"].predict(wider) + shift[:, 0], 0.0)
         high = np.maximum(self.forests["high"].predict(wider) + shift[:, 1], 0.0)
-        omega_2: FloatArray | None = None
-        if point.ln_omega_2_ratio is not None:
+        omega_2: list[float | None] = [None] * len(rows)
+        omega_2_spread: list[float | None] = [None] * len(rows)
+        if point.ln_omega_2_ratio is not None and self.ratio_spread is not None:
             # Never below omega_log: the moments of one spectrum are ordered.
-            omega_2 = omega_log * np.exp(np.maximum(point.ln_omega_2_ratio, 0.0))
-        spread_2 = np.hypot(spread_omega, self.ratio_spread)
+            second = omega_log * np.exp(np.maximum(point.ln_omega_2_ratio, 0.0))
+            omega_2 = second.tolist()
+            omega_2_spread = (second * np.hypot(spread_omega, self.ratio_spread)).tolist()
         return [
             Coupling(
                 lambda_ep=float(lambda_ep[i]),
@@ -114,8 +116,8 @@ class ErrorModel:
                 nearness=near[i],
                 model_id=speaker.model_id,
                 tier=speaker.tier,
-                omega_2_k=None if omega_2 is None else float(omega_2[i]),
-                omega_2_uncertainty_k=None if omega_2 is None else float(omega_2[i] * spread_2[i]),
+                omega_2_k=omega_2[i],
+                omega_2_uncertainty_k=omega_2_spread[i],
             )
             for i in range(len(rows))
         ]
@@ -126,11 +128,12 @@ class ErrorModel:
         for name, forest in self.forests.items():
             out |= {f"{name}/{k}": v for k, v in forest.tensors().items()}
         out |= {f"domain/{k}": v for k, v in self.domain.tensors().items()}
+        if self.ratio_spread is not None:
+            out["ratio_spread"] = np.array([self.ratio_spread])
         return out | {
             "shifts": self.shifts,
             "spread_scale": self.spread_scale,
             "correlation": np.array([self.correlation]),
-            "ratio_spread": np.array([self.ratio_spread]),
         }
 
     @classmethod
@@ -156,15 +159,17 @@ class ErrorModel:
         expect("correlation", own["correlation"], (1,))
         if not abs(own["correlation"][0]) <= 1.0:
             raise ValueError("a correlation is beyond 1")
-        ratio_spread = own.get("ratio_spread", np.zeros(1))
-        expect("ratio_spread", ratio_spread, (1,))
+        ratio_spread: float | None = None
+        if "ratio_spread" in own:
+            expect("ratio_spread", own["ratio_spread"], (1,))
+            ratio_spread = float(own["ratio_spread"][0])
         return cls(
             forests=forests,
             shifts=own["shifts"],
             spread_scale=own["spread_scale"],
             correlation=float(own["correlation"][0]),
             domain=_domain(under(own, "domain"), n_domain),
-            ratio_spread=float(ratio_spread[0]),
+            ratio_spread=ratio_spread,
         )
 
 

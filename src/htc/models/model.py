@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pymatgen.core.structure import Structure
 
     from htc.materials.symmetry import Standardised
+    from htc.models.experiment import ExperimentCalibration
 
 __all__ = ["CouplingModel"]
 
@@ -25,6 +26,8 @@ class CouplingModel(ABC):
     model_id: str
     """Name, version and the beginning of the hash of the weights."""
     card: Mapping[str, Any]
+    experiment: ExperimentCalibration | None
+    """What a laboratory will measure given the predicted Tc; None where that was not learned."""
 
     @property
     def name(self) -> str:

@@ -59,7 +59,6 @@ class Head:
     def tensors(self) -> dict[str, NDArray[Any]]:
         """Arrays by name, as stored."""
         out = self.errors.tensors()
-        del out["ratio_spread"]  # no omega_2 here
         for name, forest in self.forests.items():
             out |= {f"{name}/{k}": v for k, v in forest.tensors().items()}
         return out

@@ -22,6 +22,7 @@ from htc.models.card import check_card
 from htc.models.coupling import HeadKind, Tier
 from htc.models.ensemble import MIXED, EnsembleModel, Mixing
 from htc.models.error_model import ErrorModel, expect, under
+from htc.models.experiment import ExperimentCalibration
 from htc.models.features import FEATURE_NAMES, N_ELEMENTS
 from htc.models.features.elements import PROPERTIES
 from htc.models.features.tight_binding import SITE_TIGHT_BINDING_FEATURES, TIGHT_BINDING_FEATURES
@@ -116,13 +117,14 @@ def _load(folder: Path) -> CouplingModel:
             hint="retrain it with `htc model train`, or use the HTC version it was made with",
         )
     model_id = f"{card['name']}-{card['version']}+{digest[:12]}"
+    experiment = ExperimentCalibration.load(folder)
     try:
         table = tensors["element_table"]
         expect("element_table", table, (N_ELEMENTS + 1, len(PROPERTIES)), finite=False)
         if tier == "fast":
             heads = {kind: Head.from_tensors(kind, under(tensors, kind)) for kind in _HEADS}
-            return TreeModel(model_id, card, table=table, heads=heads)
-        return _ensemble(model_id, card, tensors, table, _below(folder, card))
+            return TreeModel(model_id, card, experiment, table=table, heads=heads)
+        return _ensemble(model_id, card, experiment, tensors, table, _below(folder, card))
     except (KeyError, ValueError) as error:
         raise ModelError(f"the weights are damaged: {error}", where=str(weights_path), hint=_HINT) from error
 
@@ -161,6 +163,7 @@ def _below(folder: Path, card: Mapping[str, Any]) -> CouplingModel:
 def _ensemble(
     model_id: str,
     card: Mapping[str, Any],
+    experiment: ExperimentCalibration | None,
     tensors: Mapping[str, NDArray[Any]],
     table: NDArray[np.float64],
     below: CouplingModel,
@@ -184,6 +187,7 @@ def _ensemble(
     return EnsembleModel(
         model_id,
         card,
+        experiment,
         table=table,
         networks=networks,
         forests=forests,

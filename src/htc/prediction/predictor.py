@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from pymatgen.core.composition import Composition
     from pymatgen.core.structure import Structure
 
+    from htc.models.experiment import ExperimentEstimate
+
 __all__ = ["MAX_MU_STAR", "MAX_PRESSURE_GPA", "Failure", "Predictor", "check_conditions"]
 
 MAX_MU_STAR: Final = 0.5
@@ -233,6 +235,30 @@ class Predictor:
             provenance=provenance,
         )
 
+    def _against_experiment(
+        self, material: _Material, coupling: Coupling, provenance: dict[str, Any], *, extrapolated: bool
+    ) -> ExperimentEstimate | None:
+        """What a laboratory will measure; what it rests on goes into ``provenance``."""
+        speaker = next(part for part in self.model.parts if part.model_id == coupling.model_id)
+        calibration = speaker.experiment
+        if calibration is None:
+            return None
+        family = material.family.name
+        against = calibration.reason_against(family=family, pressure_gpa=material.pressure_gpa)
+        if against:
+            provenance["against_experiment"] = {"none_because": against}
+            return None
+        computed = coupling.tc(calibration.mu_star, strong_coupling=False)
+        # Outside the training data the answer must not be surer than the model itself.
+        ends = (computed.lower_95_k, computed.upper_95_k) if extrapolated else (None, None)
+        found = calibration.interval(computed.tc_k, *ends, mu_star=calibration.mu_star, family=family)
+        provenance["against_experiment"] = {
+            "pairs": found.n_pairs,
+            "share_without_tc": found.share_without_tc,
+            "note": found.note,
+        }
+        return found
+
     def _record(self, material: _Material, coupling: Coupling, mu_star: float) -> Prediction:
         kind, key = self._identity(material)
         reasons = (*_pressure_reasons(material), *coupling.nearness.reasons)
@@ -244,6 +270,7 @@ class Predictor:
         provenance = self._provenance(material)
         if coupling.note:
             provenance["notes"].append(coupling.note)
+        measured = self._against_experiment(material, coupling, provenance, extrapolated=bool(reasons))
         return Prediction(
             source=material.source,
             composition=material.composition.formula,
@@ -261,6 +288,9 @@ class Predictor:
             omega_2=coupling.omega_2_k,
             omega_2_uncertainty=coupling.omega_2_uncertainty_k,
             mu_star=mu_star,
+            tc_experiment=None if measured is None else measured.median_k,
+            tc_experiment_lower_95ci=None if measured is None else measured.lower_95_k,
+            tc_experiment_upper_95ci=None if measured is None else measured.upper_95_k,
             prediction_method=_method(coupling),
             confidence_level=level,
             extrapolation_warning=bool(reasons),

@@ -209,9 +209,9 @@ def fit_errors(
     shifts = conformal_shifts(targets["low"][0], outside["low"], outside["high"], groups)
     low = np.minimum(outside["low"] + shifts[groups, 0], 0.0)
     high = np.maximum(outside["high"] + shifts[groups, 1], 0.0)
-    ratio_spread = 0.0
-    if ln_ratio is not None:
-        known = np.isfinite(data.omega_2_k)
+    ratio_spread: float | None = None
+    known = np.isfinite(data.omega_2_k)
+    if ln_ratio is not None and known.any():
         true = np.log(data.omega_2_k[known] / data.omega_log_k[known])
         ratio_spread = float(np.sqrt(np.mean((true - np.maximum(ln_ratio[known], 0.0)) ** 2)))
     errors = ErrorModel(

@@ -70,6 +70,8 @@ class Recipe:
     test_fold: int = TEST_FOLD
     workers: int | None = None
     """Processes that train networks; default one a core."""
+    experimental: Path | None = None
+    """Folder of tables of measured Tc; None leaves the interval against experiment out."""
 
 
 def train(
@@ -198,9 +200,22 @@ def _train_fast(
         metrics=metrics,
         calibration=calibration_facts(test, predicted),
     )
+    _learn_experiment(folder, training, outside["structure"], recipe)
     model = save_trees(folder, card, element_table(), heads)
     write_predictions(folder, training, outside["structure"], test, predicted["structure"])
     return model
+
+
+def _learn_experiment(folder: Path, training: Dataset, outside: OutOfFold, recipe: Recipe) -> None:
+    """The interval against experiment, from predictions for compounds the members had not seen."""
+    from htc.models.experiment import experiment_pairs, fit_experiment, read_measured
+
+    if recipe.experimental is None:
+        return
+    measured = read_measured(recipe.experimental)
+    pairs = experiment_pairs(measured, training.formulas, outside.lambda_ep, outside.omega_log_k)
+    folder.mkdir(parents=True, exist_ok=True)
+    fit_experiment(pairs).save(folder)
 
 
 def _forests(
@@ -270,6 +285,7 @@ def _train_ensemble(
     draft = EnsembleModel(
         "draft",
         {"name": recipe.name, "version": recipe.version},
+        None,
         table=element_table(),
         networks=tuple(members.values()),
         forests=forests,
@@ -322,6 +338,7 @@ def _train_ensemble(
         metrics=metrics,
         calibration=calibration_facts(tested, {"structure": predicted}),
     )
+    _learn_experiment(folder, learned, outside, recipe)
     card["below"] = {"tier": below.tier, "sha256": below.card["weights"]["sha256"]}
     card["method"]["members"] = [
         {"network": k, "trained_without_fold": fold, "seed": recipe.network_seed + fold}
