@@ -7,7 +7,7 @@ that were computed and measured, so it holds what the theory misses as well.
 from __future__ import annotations
 
 from htc.models.experiment.calibration import EXPERIMENT_FILE, ExperimentCalibration, ExperimentEstimate
-from htc.models.experiment.fitting import cross_validated, fit_experiment
+from htc.models.experiment.fitting import cross_validated, fit_experiment, scored
 from htc.models.experiment.matching import EXPERIMENT_MU_STAR, ExperimentPairs, experiment_pairs, match
 from htc.models.experiment.measured import Measured, read_measured
 
@@ -23,4 +23,5 @@ __all__ = [
     "fit_experiment",
     "match",
     "read_measured",
+    "scored",
 ]

@@ -165,8 +165,8 @@ class ExperimentCalibration:
             lower_k: lower end of the interval against a calculation, K, at the same mu*. Give both where the
                 compound lies outside the model's training data: the answer is then never narrower.
             upper_k: upper end of it, K.
-            mu_star: of ``tc_k``; must be the one the calibration was made at, because the measured Tc does not
-                change with the mu* somebody chose.
+            mu_star: of ``tc_k``; must be the one the calibration was made at: the measured Tc does not change
+                with the mu* somebody chose.
             family: see ``htc.materials.families``; only for the note.
 
         Raises:
@@ -199,8 +199,8 @@ class ExperimentCalibration:
 
     def _note(self, tc_k: float, family: str | None, lines: Lines) -> str:
         said = [
-            f"learned from {lines.n_pairs} compounds that were computed and measured, {lines.n_without_tc} of "
-            "them listed without a Tc"
+            f"learned from {lines.n_pairs} compounds that were computed and measured, "
+            f"{lines.n_without_tc} of them listed without a Tc"
         ]
         if family is not None and (n := self.families.get(family, 0)) < MIN_FAMILY:
             said.append(f"{n or 'none'} of them of the family {family}")
@@ -234,19 +234,22 @@ class ExperimentCalibration:
         if not isinstance(data, Mapping) or (data.get("schema"), data.get("formula")) != (SCHEMA, FORMULA):
             raise ModelError(f"no calibration of the schema {SCHEMA}", where=where, hint=_HINT)
         try:
-            groups = {str(name): _lines(part) for name, part in data["groups"].items()}
             out = cls(
-                groups=groups,
+                groups={str(name): _lines(part) for name, part in data["groups"].items()},
                 families={str(name): int(n) for name, n in data["families"].items()},
                 mu_star=_finite(data["mu_star"]),
                 report=dict(data["report"]),
             )
-            if "all" not in groups or out.mu_star < 0.0:
-                raise ValueError("no lines of all pairs, or a negative mu*")
         except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
             raise ModelError(
                 f"the calibration against experiment is damaged: {error!r}", where=where, hint=_HINT
             ) from error
+        if "all" not in out.groups or out.mu_star < 0.0:
+            raise ModelError(
+                "the calibration against experiment has no lines of all pairs, or a negative mu*",
+                where=where,
+                hint=_HINT,
+            )
         return out
 
     def save(self, folder: Path) -> None:

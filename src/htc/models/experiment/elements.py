@@ -1,7 +1,7 @@
-"""What is known of the elements at ambient pressure, where tables of formulas mix in pressed and thin samples.
+"""What is known of the elements at ambient pressure, where tables of formulas mix in other samples.
 
-A table that lists one Tc for ``Ba`` or ``Be`` lists that of a sample under pressure or of a quenched film: the
-crystal at ambient pressure has none, or a hundred times less. Elements are few and well known, so their
+A table that lists one Tc for ``Ba`` or ``Be`` lists that of a sample under pressure or of a quenched film:
+the crystal at ambient pressure has none, or a hundred times less. Elements are few and well known, so their
 Tc is taken from the literature instead.
 """
 

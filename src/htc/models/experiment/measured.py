@@ -1,8 +1,8 @@
 """Measured critical temperatures from tables of formulas: one value a composition, and what it stands for.
 
-The tables come from one lineage (NIMS SuperCon). ``supercon_mtg.csv`` gives one value a formula, near the mean
-of the reports; ``superband.csv`` gives the highest. Neither says at which pressure or in what form the
-sample was, and both list compounds without a Tc: mostly tested and found normal, some not reported.
+The tables come from one lineage (NIMS SuperCon). ``supercon_mtg.csv`` gives one value a formula, near the
+mean of the reports; ``superband.csv`` gives the highest. Neither says at which pressure or in what form
+the sample was, and both list compounds without a Tc: mostly tested and found normal, some not reported.
 """
 
 from __future__ import annotations
@@ -62,8 +62,8 @@ class Measured:
 def read_measured(folder: Path) -> dict[str, Measured]:
     """Measured Tc of stoichiometric compounds of conventional families, by reduced formula.
 
-    Left out are compositions with fractional amounts (doped, alloys), families outside electron-phonon theory,
-    deuterides and :data:`EXCLUDED`. Elements take their Tc at ambient pressure from the literature.
+    Left out are compositions with fractional amounts (doped, alloys), families outside electron-phonon
+    theory, deuterides and :data:`EXCLUDED`. Elements take their Tc at ambient pressure from the literature.
 
     Args:
         folder: holds ``supercon_mtg.csv``, ``superband.csv`` or both.
