@@ -21,8 +21,8 @@ COVERAGE: Final = 0.95
 MIN_COMPOSITIONS: Final = 80
 """Fewest compositions that say anything about a tail of one in forty."""
 MIN_GROUP: Final = 90
-"""Fewest compositions of a group of families that get lines of their own: with fewer, the upper end is that of
-the one compound that was missed most."""
+"""Fewest compositions of a group of families that get lines of their own: with fewer, the upper end is that
+of the one compound that was missed most."""
 _OUTER: Final = 10
 _INNER: Final = 5
 _BINS_K: Final[Mapping[str, tuple[float, float]]] = {

@@ -62,10 +62,12 @@ class Recipe:
 
     name: str = "ambient"
     version: str = "1"
-    tree_seeds: tuple[int, ...] = (0, 1)
+    tree_seeds: tuple[int, ...] = (0,)
     network_seed: int = 0
     trees: TreeSettings = field(default_factory=TreeSettings)
-    networks: NetworkSettings = field(default_factory=NetworkSettings)
+    networks: NetworkSettings = field(default_factory=lambda: NetworkSettings(hidden=96))
+    """Of the default tier."""
+    best_networks: NetworkSettings = field(default_factory=lambda: NetworkSettings(hidden=128))
     exclude_formulas: frozenset[str] = frozenset()
     test_fold: int = TEST_FOLD
     workers: int | None = None
@@ -264,8 +266,9 @@ def _train_ensemble(
     else:
         with np.load(work / f"out-of-fold-{below.model_id}.npz") as kept:
             other = kept["mixed"]
+    how = recipe.networks if tier == "default" else recipe.best_networks
     members = fit_members(
-        tier, training, recipe.networks, recipe.network_seed, work / "members", progress, recipe.workers
+        tier, training, how, recipe.network_seed, work / "members", progress, recipe.workers
     )
     networks = predict_out_of_fold(members, training)
     judged = _judged(training)
@@ -325,7 +328,7 @@ def _train_ensemble(
         model=_MODEL[tier],
         parameters={
             "trees": asdict(recipe.trees) | {"spread": recipe.trees.for_spread()},
-            "networks": recipe.networks.as_dict(),
+            "networks": how.as_dict(),
             "mixing": {
                 "networks_weight": dict(zip(MIXED, mixing.weight.tolist(), strict=True)),
                 "slope": dict(zip(MIXED, mixing.slope.tolist(), strict=True)),

@@ -71,7 +71,11 @@ def shells_of(hamiltonian: Hamiltonian, orbits: IntArray) -> Shells:
 
 
 def neutral_shifts(
-    hamiltonian: Hamiltonian, shells: Shells, mesh: Mesh, electrons: float
+    hamiltonian: Hamiltonian,
+    shells: Shells,
+    mesh: Mesh,
+    electrons: float,
+    start: FloatArray | None = None,
 ) -> tuple[FloatArray, float]:
     """Shifts of the shells, eV, shape ``(m,)``, and how far from self-consistent, electrons a site.
 
@@ -80,11 +84,12 @@ def neutral_shifts(
         shells: m shells.
         mesh: wave vectors to sum over.
         electrons: in the cell.
+        start: shifts to begin with, eV; None for the free atoms'.
     """
     diagonal = np.arange(len(hamiltonian))
     bare = hamiltonian.hopping(mesh.wave_vectors)
     bare[:, diagonal, diagonal] += hamiltonian.level
-    shifts = np.zeros(len(shells.neutral))
+    shifts = np.zeros(len(shells.neutral)) if start is None else start
     best, best_residual = shifts, np.inf
     for _ in range(MOST_STEPS):
         matrix = bare.copy()
