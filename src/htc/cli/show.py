@@ -13,6 +13,7 @@ from htc.cli.figures import check_figure_path
 from htc.errors import InputError
 
 if TYPE_CHECKING:
+    from htc.prediction.record import Prediction
     from htc.store import StoredPrediction
 
 __all__ = ["register"]
@@ -62,16 +63,16 @@ def _print(stored: StoredPrediction) -> None:
             facts.add_row(name, Text(str(value)))
 
     if p.tc_predicted is not None:
-        interval = ""
-        if p.tc_lower_95ci is not None and p.tc_upper_95ci is not None:
-            interval = f", 95 % interval {p.tc_lower_95ci:.2f} – {p.tc_upper_95ci:.2f} K"
-        line("Tc", f"{p.tc_predicted:.2f} K{interval}")
+        line("Tc", f"{p.tc_predicted:.2f} K{_interval(p.tc_lower_95ci, p.tc_upper_95ci)}")
     else:
         line("Tc", f"none: {p.reason or 'no reason is stored'}")
+    if p.tc_experiment is not None:
+        interval = _interval(p.tc_experiment_lower_95ci, p.tc_experiment_upper_95ci)
+        line("in experiment", f"{p.tc_experiment:.2f} K{interval}")
     line("standard deviation", _quantity(p.tc_uncertainty, None, " K", ".2f"))
     line("λ", _quantity(p.lambda_ep, p.lambda_ep_uncertainty, "", ".3f"))
     line("ω_log", _quantity(p.omega_log, p.omega_log_uncertainty, " K", ".1f"))
-    line("ω_2", _quantity(p.omega_2, None, " K", ".1f"))
+    line("ω_2", _quantity(p.omega_2, p.omega_2_uncertainty, " K", ".1f"))
     line("μ*", _quantity(p.mu_star, None, "", "g"))
     line("pressure", f"{p.pressure_gpa:g} GPa")
     line("method", p.prediction_method)
@@ -85,13 +86,19 @@ def _print(stored: StoredPrediction) -> None:
         line("sites", stored.structure_info.get("n_sites"))
     if p.spectrum is not None:
         low, high = p.spectrum.omega_mev[0], p.spectrum.omega_mev[-1]
+        what = "surrogate, formed from moments: " if p.spectrum_origin == "surrogate" else ""
         label = f", {p.spectrum.label}" if p.spectrum.label else ""
-        line("spectrum", f"{p.spectrum.omega_mev.size} points, {low:.3g} – {high:.4g} meV{label}")
-    line("dynamically stable", stored.phonon_stable)
-    line("thermodynamically stable", stored.thermo_stable)
-    line("above the hull", _quantity(stored.hull_distance_ev, None, " eV/atom", ".3f"))
-    line("imaginary modes", stored.imaginary_modes_count)
+        line("spectrum", f"{what}{p.spectrum.omega_mev.size} points, {low:.3g} – {high:.4g} meV{label}")
+    line("phonons", p.phonon_verdict)
+    if p.phonon_verdict is None:
+        line("dynamically stable", _yes_or_no(p.phonon_stable))
+    line("imaginary modes", p.imaginary_modes_count)
+    line("lowest frequency", _quantity(p.lowest_frequency_thz, None, " THz", ".2f"))
+    line("thermodynamically stable", _yes_or_no(p.thermo_stable))
+    line("above the hull", _above_the_hull(p))
+    line("stability by", p.stability_potential)
     line("model", p.model_id)
+    line("tier", p.model_tier)
     line("source", p.source)
     line("run", stored.run_id)
     line(
@@ -105,6 +112,21 @@ def _print(stored: StoredPrediction) -> None:
     line("provenance", json.dumps(rest, ensure_ascii=False) if rest else None)
     line("breaks today's rules", ", ".join(stored.legacy_defects))
     out.print(Panel(facts, title=Text(f"{p.reduced_formula}  {stored.id}"), title_align="left", expand=False))
+
+
+def _interval(low: float | None, high: float | None) -> str:
+    return "" if low is None or high is None else f", 95 % interval {low:.2f} – {high:.2f} K"
+
+
+def _yes_or_no(value: bool | None) -> str | None:
+    return None if value is None else "yes" if value else "no"
+
+
+def _above_the_hull(p: Prediction) -> str | None:
+    distance = _quantity(p.hull_distance_ev, None, " eV/atom", ".3f")
+    if distance is None or p.hull_competitors is None:
+        return distance
+    return f"{distance}, among {p.hull_competitors} known phases"
 
 
 def _quantity(value: float | None, deviation: float | None, unit: str, form: str) -> str | None:

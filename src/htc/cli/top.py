@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["freshness_in_words", "register"]
 
-_WORDS_FROM_WIDTH = {"confidence": 90, "method": 130, "model": 160}
+_WORDS_FROM_WIDTH = {"confidence": 90, "tier": 100, "method": 130, "model": 160}
 _WORDS_WIDTH = 36
 
 
@@ -73,6 +73,10 @@ def top(
     model: Annotated[
         str | None, typer.Option("--model", metavar="ID", help="Only predictions by the model of this id.")
     ] = None,
+    tier: Annotated[
+        str | None,
+        typer.Option("--tier", metavar="TIER", help="Only this tier of the model: fast, default or best."),
+    ] = None,
     run: Annotated[
         str | None, typer.Option("--run", metavar="ID", help="Only predictions of the run of this id.")
     ] = None,
@@ -114,6 +118,7 @@ def top(
         "--max-hull": max_hull,
         "--confidence": confidence,
         "--model": model,
+        "--tier": tier,
         "--run": run,
         "--formula": formula,
     }
@@ -196,6 +201,7 @@ def _filters(wishes: dict[str, Any]) -> Filters:
             min_confidence=levels[0] if len(levels) == 1 else None,
             confidence=tuple(levels) if len(levels) > 1 else (),
             model=wishes.get("--model"),
+            tier=wishes.get("--tier"),
             run=wishes.get("--run"),
             formula=_reduced(wishes["--formula"]) if "--formula" in wishes else None,
         )
@@ -216,6 +222,7 @@ _OPTION = {
     "max_hull_distance_ev": "--max-hull",
     "confidence": "--confidence",
     "model": "--model",
+    "tier": "--tier",
     "run": "--run",
 }
 
@@ -287,6 +294,7 @@ def _prediction_table(rows: Sequence[Ranked], width: int) -> Table:
         low, high = row.tc_lower_95ci, row.tc_upper_95ci
         told = {
             "confidence": (row.confidence_level or "-") + (" (!)" if row.extrapolation_warning else ""),
+            "tier": row.model_tier,
             "method": row.prediction_method,
             "model": row.model_id or row.structure_origin,
         }

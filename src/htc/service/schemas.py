@@ -61,13 +61,40 @@ class PredictionAnswer(BaseModel):
     pressure_uncertainty_gpa: float | None = Field(description="Uncertainty of the pressure, GPa.")
     lambda_ep: float | None = Field(description="Electron-phonon coupling constant.")
     omega_log: float | None = Field(description="Logarithmic average phonon frequency, K.")
+    lambda_ep_uncertainty: float | None = Field(description="One standard deviation of lambda_ep.")
+    omega_log_uncertainty: float | None = Field(description="One standard deviation of omega_log, K.")
+    omega_2: float | None = Field(
+        description="Second-moment phonon frequency, K; null where only a model without it spoke."
+    )
+    omega_2_uncertainty: float | None = Field(description="One standard deviation of omega_2, K.")
+    tc_experiment: float | None = Field(
+        description="What a laboratory will measure, K; null where nothing is known to compare with."
+    )
+    tc_experiment_lower_95ci: float | None = Field(
+        description="Lower end of the 95 % interval against experiment, K; Tc's own is against calculation."
+    )
+    tc_experiment_upper_95ci: float | None = Field(
+        description="Upper end of the 95 % interval against experiment, K."
+    )
     mu_star: float | None = Field(description="Coulomb pseudopotential.")
     xi_parameter: float | None = Field(description="lambda_ep / (1 + lambda_ep).")
-    phonon_stable: bool | None = Field(description="Dynamical stability; null if not computed.")
+    phonon_stable: bool | None = Field(description="Dynamical stability; null if not computed or undecided.")
+    phonon_verdict: Literal["stable", "unstable", "undecided"] | None = Field(
+        description="What the phonons of an interatomic potential say; null if not computed."
+    )
+    lowest_frequency_thz: float | None = Field(
+        description="Lowest phonon frequency of that potential, THz; negative for imaginary."
+    )
     thermo_stable: bool | None = Field(description="Thermodynamic stability; null if not computed.")
     extrapolation_warning: bool = Field(description="Whether the material lies outside the training data.")
     hull_distance_eV: float | None = Field(  # noqa: N815  # name of the column
         description="Energy above the hull, eV/atom; null if not computed."
+    )
+    hull_competitors: int | None = Field(
+        description="Competing phases that hull knew: the true distance is at least the one given."
+    )
+    stability_potential: str | None = Field(
+        description="Potential or table the stability was found with; null if not computed."
     )
     imaginary_modes_count: int | None = Field(description="Imaginary phonon modes; null if not computed.")
     prediction_method: str | None = Field(description="Formula and origin of the coupling.")
@@ -88,3 +115,9 @@ class PredictionAnswer(BaseModel):
         description="Where the crystal is known from; null for composition only."
     )
     model_id: str | None = Field(description="Model that gave the coupling.")
+    model_tier: Literal["fast", "default", "best"] | None = Field(
+        description="Which tier of the model spoke; null for a given spectrum."
+    )
+    spectrum_origin: Literal["measured", "surrogate"] | None = Field(
+        description="Whether the spectrum was given or formed from predicted moments; null without one."
+    )

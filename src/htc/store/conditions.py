@@ -99,6 +99,8 @@ def conditions_of(filters: Filters) -> list[Condition]:
         equal = "model_id = %(model)s"
         value = {"model": filters.model}
         found.append(Condition("model", equal, value, (f"{equal} AND model_id IS NOT NULL",), value))
+    if filters.tier is not None:
+        found.append(Condition("tier", "model_tier = %(tier)s", {"tier": filters.tier}))
     if filters.run is not None:
         found.append(_whole("run", "experiment_id", filters.run))
     if filters.formula is not None:

@@ -10,10 +10,13 @@ from typing import Final
 from htc.errors import InputError
 from htc.materials.formulas import ELEMENTS, suggest_symbols
 
-__all__ = ["CONFIDENCE", "Filters"]
+__all__ = ["CONFIDENCE", "TIERS", "Filters"]
 
 CONFIDENCE: Final = ("low", "medium", "high")
 """Levels of confidence, rising."""
+
+TIERS: Final = ("fast", "default", "best")
+"""Tiers of the model."""
 
 _SYMBOLS: Final = frozenset(ELEMENTS)
 
@@ -23,8 +26,8 @@ class Filters:
     """Which predictions are wanted; all that is given must hold. A row without the value asked for is out.
 
     Raises:
-        InputError: an unknown element or level, a range whose ends are swapped, a number that is none, or
-            wishes that exclude each other.
+        InputError: an unknown element, level or tier, a range whose ends are swapped, a number that is none,
+            or wishes that exclude each other.
     """
 
     elements: tuple[str, ...] = ()
@@ -53,6 +56,8 @@ class Filters:
     """The levels wanted, instead of ``min_confidence``."""
     model: str | None = None
     """Id of the model."""
+    tier: str | None = None
+    """Tier of the model, one of ``TIERS``."""
     run: str | None = None
     """Id of the run."""
     formula: str | None = None
@@ -80,6 +85,8 @@ class Filters:
                     where=f"{low}, {high}",
                     hint="the smaller one comes first",
                 )
+        if self.tier is not None and self.tier not in TIERS:
+            raise InputError(f"{self.tier!r} is no tier of the model", where="tier", hint=", ".join(TIERS))
         for name in ("model", "run", "formula", "family"):
             text = getattr(self, name)
             if text is not None and (not text.strip() or "\0" in text):

@@ -50,11 +50,6 @@ class StoredPrediction:
     run_id: str | None
     """The run it belongs to."""
     bete_run_id: str | None
-    phonon_stable: bool | None
-    thermo_stable: bool | None
-    hull_distance_ev: float | None
-    """Energy above the convex hull, eV/atom."""
-    imaginary_modes_count: int | None
     pressure_uncertainty_gpa: float | None
     structure_info: Mapping[str, Any] | None
     elements: tuple[str, ...] = ()
@@ -75,10 +70,7 @@ class StoredPrediction:
         return {
             "id": self.id,
             **p.as_dict(),
-            "phonon_stable": self.phonon_stable,
-            "thermo_stable": self.thermo_stable,
-            "hull_distance_eV": self.hull_distance_ev,
-            "imaginary_modes_count": self.imaginary_modes_count,
+            "hull_distance_eV": p.hull_distance_ev,
             "pressure_uncertainty_gpa": self.pressure_uncertainty_gpa,
             "experiment_id": self.run_id,
             "bete_run_id": self.bete_run_id,
@@ -224,6 +216,7 @@ def _write(
         for p in new.values()
     ]
     written = {**{h: (i, False) for h, i in known.items()}, **_insert(connection, htc_predictions, rows)}
+    _note_stability(connection, [p for h, p in unique.items() if not written[h][1]])
     saved: list[Saved] = []
     seen: set[str] = set()
     for prediction in chunk:
@@ -239,6 +232,34 @@ def _bring_back(connection: sa.Connection, hashes: Sequence[str]) -> None:
         aside = table.c.input_hash.in_(hashes) & table.c.deleted_at.is_not(None)
         if connection.execute(sa.select(sa.exists().where(aside))).scalar_one():
             connection.execute(sa.update(table).where(aside).values(deleted_at=None))
+
+
+def _note_stability(connection: sa.Connection, predictions: Iterable[Prediction]) -> None:
+    """Write what was found about the stability of materials whose Tc is stored already.
+
+    Tc does not follow from it, so it is no part of ``input_hash``. What was not asked this time stays, unless
+    another potential gave it: a row speaks of one potential.
+    """
+    t = htc_predictions.c
+    for prediction in predictions:
+        potential = prediction.stability_potential
+        if potential is None:
+            continue
+        every = _stability(prediction)
+        asked = {_COLUMN_OF.get(n, n): getattr(prediction, n) for n in _asked_for(prediction)}
+        for same, values in (
+            (t.stability_potential.is_distinct_from(potential), every),
+            (t.stability_potential == potential, asked),
+        ):
+            differs = [t[column].is_distinct_from(value) for column, value in values.items()]
+            if differs:
+                mine = (t.input_hash == prediction.input_hash, same, sa.or_(*differs))
+                connection.execute(sa.update(htc_predictions).where(*mine).values(values))
+
+
+def _asked_for(prediction: Prediction) -> tuple[str, ...]:
+    phonons = () if prediction.phonon_verdict is None else _PHONONS
+    return phonons if prediction.hull_distance_ev is None else (*phonons, *_HULL)
 
 
 def _insert(connection: sa.Connection, table: sa.Table, rows: list[Row]) -> dict[str, tuple[str, bool]]:
@@ -277,6 +298,7 @@ def _bete_row(prediction: Prediction, run: str | None) -> Row:
         "structure_formula": prediction.reduced_formula,
         "alpha2f_omega": None if spectrum is None else spectrum.omega_mev.tolist(),
         "alpha2f_alpha2f": None if spectrum is None else spectrum.alpha2f.tolist(),
+        "spectrum_origin": prediction.spectrum_origin,
         "lambda_ep": prediction.lambda_ep,
         "omega_log": prediction.omega_log,
         "mu_star": prediction.mu_star,
@@ -285,6 +307,12 @@ def _bete_row(prediction: Prediction, run: str | None) -> Row:
         "parent_batch_id": run,
     }
 
+
+_PHONONS: Final = ("phonon_stable", "phonon_verdict", "imaginary_modes_count", "lowest_frequency_thz")
+_HULL: Final = ("thermo_stable", "hull_distance_ev", "hull_competitors")
+_STABILITY: Final = (*_PHONONS, *_HULL, "stability_potential")
+"""Fields of the record that an examination of the stability fills."""
+_COLUMN_OF: Final = {"hull_distance_ev": "hull_distance_eV"}
 
 _SAME_NAME: Final = (
     "composition",
@@ -298,6 +326,10 @@ _SAME_NAME: Final = (
     "omega_log",
     "omega_log_uncertainty",
     "omega_2",
+    "omega_2_uncertainty",
+    "tc_experiment",
+    "tc_experiment_lower_95ci",
+    "tc_experiment_upper_95ci",
     "mu_star",
     "xi_parameter",
     "prediction_method",
@@ -308,6 +340,7 @@ _SAME_NAME: Final = (
     "applicable",
     "reason",
     "structure_origin",
+    "model_tier",
     "model_id",
     "input_hash",
 )
@@ -324,12 +357,17 @@ def _prediction_row(prediction: Prediction, run: str | None) -> Row:
     return {
         "id": str(uuid.uuid4()),
         **{name: getattr(prediction, name) for name in _SAME_NAME},
+        **_stability(prediction),
         "pressure_required_gpa": prediction.pressure_gpa,
         "extrapolation_reasons": list(prediction.extrapolation_reasons),
         "structure_info": _structure_info(prediction),
         "experiment_id": run,
         "provenance": provenance,
     }
+
+
+def _stability(prediction: Prediction) -> Row:
+    return {_COLUMN_OF.get(name, name): getattr(prediction, name) for name in _STABILITY}
 
 
 def _structure_info(prediction: Prediction) -> Row | None:
@@ -354,6 +392,7 @@ def _whole_rows() -> sa.Select[Any]:
         bete_runs.c.structure_json,
         bete_runs.c.alpha2f_omega,
         bete_runs.c.alpha2f_alpha2f,
+        bete_runs.c.spectrum_origin,
     ).select_from(
         p.outerjoin(bete_runs, p.c.bete_run_id == bete_runs.c.id).outerjoin(
             structures, p.c.structure_hash == structures.c.hash
@@ -381,6 +420,7 @@ def _stored(row: sa.Row[Any]) -> StoredPrediction:
             provenance=about_spectrum.get("provenance", {}),
         )
     same = {name: getattr(row, name) for name in _SAME_NAME if name != "xi_parameter"}
+    same |= {name: getattr(row, _COLUMN_OF.get(name, name)) for name in _STABILITY}
     # Rows of earlier versions leave these empty; the record wants words.
     for name in ("source", "family", "composition", "reduced_formula", "prediction_method"):
         same[name] = same[name] if same[name] is not None else "unknown"
@@ -392,6 +432,7 @@ def _stored(row: sa.Row[Any]) -> StoredPrediction:
         # The last two: documents of an earlier version that did not look like a crystal.
         structure=row.structure or row.structure_json or (info or {}).get("structure"),
         spectrum=spectrum,
+        spectrum_origin=row.spectrum_origin,
         provenance=provenance,
     )
     return StoredPrediction(
@@ -401,10 +442,6 @@ def _stored(row: sa.Row[Any]) -> StoredPrediction:
         created_by=row.created_by,
         run_id=row.experiment_id,
         bete_run_id=row.bete_run_id,
-        phonon_stable=row.phonon_stable,
-        thermo_stable=row.thermo_stable,
-        hull_distance_ev=row.hull_distance_eV,
-        imaginary_modes_count=row.imaginary_modes_count,
         pressure_uncertainty_gpa=row.pressure_uncertainty_gpa,
         structure_info={k: v for k, v in info.items() if k != "structure"} if info else None,
         elements=tuple(row.elements or ()),

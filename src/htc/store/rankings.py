@@ -67,6 +67,7 @@ class Ranked:
     extrapolation_warning: bool | None
     pressure_required_gpa: float | None
     family: str | None
+    model_tier: str | None
     model_id: str | None
     structure_origin: str | None
     source: str | None

@@ -43,6 +43,7 @@ REVISIONS: Final = (
     "003_htc_predictions",
     "004_checks_runs_provenance",
     "005_structures_findings",
+    "006_model_tiers",
 )
 """The chain, oldest first. Kept here as well as in the files so that opening a database needs no Alembic."""
 

@@ -214,6 +214,7 @@ bete_runs = sa.Table(
     sa.Column("legacy_defects", _TEXTS, nullable=False, server_default=_EMPTY),
     sa.Column("structure_hash", sa.String),
     sa.Column("deleted_at", _TIME),
+    sa.Column("spectrum_origin", sa.String),
     sa.UniqueConstraint("input_hash", name="uq_bete_runs_input_hash"),
     sa.ForeignKeyConstraint(["parent_batch_id"], ["runs.id"], name="fk_bete_runs_parent_batch_id"),
     sa.ForeignKeyConstraint(["structure_hash"], ["structures.hash"], name="fk_bete_runs_structure_hash"),
@@ -231,7 +232,8 @@ bete_runs = sa.Table(
     sa.Index("idx_bete_created", sa.text("created_at DESC")),
     sa.Index("idx_bete_formula", "structure_formula"),
 )
-"""Structure or spectrum -> electron-phonon prediction. alpha2f_omega in meV, omega_log in K."""
+"""Structure or spectrum -> electron-phonon prediction. alpha2f_omega in meV, omega_log in K. spectrum_origin
+is 'measured' (or computed) or 'surrogate' (formed from moments); NULL without one, and in older rows."""
 
 htc_predictions = sa.Table(
     "htc_predictions",
@@ -277,6 +279,15 @@ htc_predictions = sa.Table(
     sa.Column("elements", pg.ARRAY(sa.Text)),
     sa.Column("structure_hash", sa.String),
     sa.Column("deleted_at", _TIME),
+    sa.Column("omega_2_uncertainty", sa.Double),
+    sa.Column("tc_experiment", sa.Double),
+    sa.Column("tc_experiment_lower_95ci", sa.Double),
+    sa.Column("tc_experiment_upper_95ci", sa.Double),
+    sa.Column("model_tier", sa.String),
+    sa.Column("phonon_verdict", sa.String),
+    sa.Column("lowest_frequency_thz", sa.Double),
+    sa.Column("hull_competitors", sa.Integer),
+    sa.Column("stability_potential", sa.String),
     sa.PrimaryKeyConstraint("id", name="htc_predictions_pkey"),
     sa.ForeignKeyConstraint(["experiment_id"], ["runs.id"], name="fk_htc_predictions_experiment_id"),
     sa.ForeignKeyConstraint(["bete_run_id"], ["bete_runs.id"], name="fk_htc_predictions_bete_run_id"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Final
 
@@ -29,6 +29,12 @@ CONTENT: Final = (
     "omega_log_uncertainty", "extrapolation_reasons", "structure_origin", "model_id", "provenance",
 )  # fmt: skip
 """What makes up a prediction's content. Not to be changed: by another list old files' rows get other ids."""
+
+LATER: Final = (
+    "omega_2_uncertainty", "tc_experiment", "tc_experiment_lower_95ci", "tc_experiment_upper_95ci",
+    "model_tier", "phonon_verdict", "lowest_frequency_thz", "hull_competitors", "stability_potential",
+)  # fmt: skip
+"""Columns of revision 006: part of the content of those rows that have a value in one of them."""
 
 Ids = np.ndarray[Any, np.dtype[np.uint8]]
 
@@ -54,12 +60,21 @@ def content_ids(columns: Mapping[str, pa.Array], kinds: Mapping[str, Kind]) -> p
     milliseconds takes the place of the first 48, so that an index over ids of one run grows at its end.
     """
     n = len(next(iter(columns.values())))
-    every = {
-        name: columns[name] if name in columns else pa.nulls(n, ARROW_TYPES[kinds[name]]) for name in CONTENT
-    }
-    body, offsets = encoded_rows(every, kinds)
-    at = offsets.tolist()
-    digests = b"".join(hashlib.sha256(body[start:end]).digest()[:16] for start, end in pairwise(at))
+
+    def given(names: Sequence[str]) -> dict[str, pa.Array]:
+        return {
+            name: columns[name] if name in columns else pa.nulls(n, ARROW_TYPES[kinds[name]])
+            for name in names
+        }
+
+    every, later = given(CONTENT), given(LATER)
+    hashes = [hashlib.sha256(row) for row in _rows(every, kinds)]
+    if any(column.null_count < n for column in later.values()):
+        filled = np.any([np.asarray(column.is_valid()) for column in later.values()], axis=0)
+        for digest, row, is_filled in zip(hashes, _rows(later, kinds), filled.tolist(), strict=True):
+            if is_filled:
+                digest.update(row)
+    digests = b"".join(digest.digest()[:16] for digest in hashes)
     ids = np.frombuffer(digests, np.uint8).reshape(n, 16).copy()
     made = every["created_at"]
     if made.null_count < n:
@@ -69,6 +84,11 @@ def content_ids(columns: Mapping[str, pa.Array], kinds: Mapping[str, Kind]) -> p
     ids[:, 6] = 0x80 | (ids[:, 6] & 0x0F)
     ids[:, 8] = 0x80 | (ids[:, 8] & 0x3F)
     return _as_text(ids)
+
+
+def _rows(columns: Mapping[str, pa.Array], kinds: Mapping[str, Kind]) -> Iterator[memoryview]:
+    body, offsets = encoded_rows(columns, kinds)
+    return (body[start:end] for start, end in pairwise(offsets.tolist()))
 
 
 def _milliseconds(values: np.ndarray[Any, Any]) -> Ids:
