@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format serve bench docs lock clean
+.PHONY: help demo test mlip lint format serve bench docs lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -28,6 +28,12 @@ demo: ## Set up what is needed and run the main job on real materials
 test: ## Set up what is left and run all tests
 	$(call install,dev)
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -q $(ARGS)
+
+mlip: ## Add torch, SevenNet and phonopy: the best tier, stability, and their tests
+	$(call install,dev)
+	@$(BIN)/python -c 'import phonopy, sevenn, torch' 2>/dev/null || { \
+	  echo "installing torch, SevenNet and phonopy (with CUDA libraries gigabytes, without them a minute)"; \
+	  $(BIN)/python -m pip install $(PIP_FLAGS) -r requirements/mlip.txt -c requirements/mlip.txt; }
 
 lint: ## Check style, types, import layers, migrations and the generated docs
 	$(call install,dev)

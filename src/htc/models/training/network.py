@@ -171,7 +171,7 @@ def fit_network(
             )
             objective = (total * row_weight[index]).mean()
             optimiser.zero_grad()
-            objective.backward()  # type: ignore[no-untyped-call]  # torch does not annotate it
+            torch.autograd.backward(objective)
             torch.nn.utils.clip_grad_norm_(net.parameters(), 2.0)
             optimiser.step()
             schedule.step()
