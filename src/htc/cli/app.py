@@ -22,6 +22,7 @@ from htc.cli import (
     serve,
     settings,
     show,
+    stability,
     tc,
     telemetry,
     top,
@@ -50,6 +51,7 @@ show.register(app)
 delete.register(app)
 import_.register(app)
 export.register(app)
+app.add_typer(stability.app, name="stability")
 app.add_typer(model.app, name="model")
 app.add_typer(db.app, name="db")
 app.add_typer(telemetry.app, name="telemetry")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -50,6 +51,17 @@ def predict(
             help="fast (a first cut), default, or best (needs the extra [mlip]). [default: setting HTC_TIER]",
         ),
     ] = None,
+    stability: Annotated[
+        bool,
+        typer.Option(
+            "--with-stability",
+            help="Also say whether the crystal would exist, as `htc stability` does (extra [mlip], or an "
+            "imported table); minutes a crystal.",
+        ),
+    ] = False,
+    potential: Annotated[
+        str, typer.Option("--potential", help="With --with-stability: the interatomic potential.")
+    ] = "sevennet-l3i5",
     store: Annotated[
         bool, typer.Option("--store/--no-store", help="Keep the predictions in the database.")
     ] = True,
@@ -85,6 +97,8 @@ def predict(
     Example: `htc predict H3S --pressure 155 --json`
 
     Example: `htc predict MgB2 --spectrum --out MgB2.a2f`
+
+    Example: `htc predict MgB2 --with-stability --potential sevennet-0`
     """
     from htc.materials.inputs import iter_inputs
     from htc.models import load_model
@@ -103,7 +117,7 @@ def predict(
     n_new = 0
     with ExitStack() as stack:
         sources = known_sources(settings)
-        batch = None
+        batch = database = None
         if store:
             from htc.cli.storing import StoredBatch
             from htc.store import Database, StoredStructures
@@ -112,8 +126,15 @@ def predict(
             sources = with_store(sources, StoredStructures(database))
             batch = StoredBatch(database, settings.created_by, {"inputs": len(inputs), "mu_star": mu})
         predictor = Predictor(model, sources)
-        advance = stack.enter_context(counter("predicting"))
         stream = predictor.predict(iter_inputs(inputs), pressure_gpa=pressure, mu_star=mu)
+        if stability:
+            from htc.cli.stability_run import stability_adder
+
+            add = stack.enter_context(stability_adder(settings, potential, pressure, database))
+            stream = (result if isinstance(result, Failure) else add(result) for result in stream)
+            advance: Callable[[], None] = lambda: None  # noqa: E731  # the bars of the stages are shown instead
+        else:
+            advance = stack.enter_context(counter("predicting"))
         if spectrum:
             stream = map(_with_spectrum, stream)
         try:

@@ -7,6 +7,7 @@ asked unless the user has set a provider or a key.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 from urllib.parse import urlsplit
@@ -118,16 +119,29 @@ class OptimadeSource:
         formula = optimade_formula(reduced_formula)
         if formula is None:
             return []
-        rows, more = self._rows(formula)
+        rows, more = self._rows(f'chemical_formula_reduced="{formula}"')
         found = [found for row in rows if (found := self._read(row)) is not None]
         return _ranked(found, more=more)
 
-    def _rows(self, formula: str) -> tuple[list[dict[str, Any]], bool]:
+    def find_system(self, elements: Sequence[str], pressure_gpa: float = 0.0) -> list[FoundStructure]:
+        """Crystals of exactly these elements near a pressure, lowest hull distance or energy first.
+
+        Raises:
+            SourceUnavailableError: the provider cannot be asked.
+        """
+        if not elements or not pressure_matches(pressure_gpa, 0.0):
+            return []
+        symbols = ",".join(f'"{symbol}"' for symbol in sorted(elements))
+        rows, more = self._rows(f"elements HAS ALL {symbols} AND nelements={len(elements)}")
+        found = [found for row in rows if (found := self._read(row)) is not None]
+        return _ranked(found, more=more)
+
+    def _rows(self, question: str) -> tuple[list[dict[str, Any]], bool]:
         """Entries of the answer over its pages, and whether there were more than were read."""
         import httpx
 
         params = {
-            "filter": f'chemical_formula_reduced="{formula}"',
+            "filter": question,
             "page_limit": str(self.page_limit),
             "response_format": "json",
         }
@@ -299,8 +313,23 @@ class MaterialsProjectSource:
         """See :class:`StructureSource`. Lowest hull distance first."""
         if not pressure_matches(pressure_gpa, 0.0) or optimade_formula(reduced_formula) is None:
             return []
+        return self._found({"formula": reduced_formula, "_limit": "20"})
+
+    def find_system(self, elements: Sequence[str], pressure_gpa: float = 0.0) -> list[FoundStructure]:
+        """Crystals of exactly these elements near a pressure, lowest hull distance first.
+
+        Raises:
+            SourceUnavailableError: the service cannot be asked.
+            SettingsError: the service refuses the key.
+        """
+        if not elements or not pressure_matches(pressure_gpa, 0.0):
+            return []
+        system = "-".join(sorted(elements))
+        return self._found({"chemsys": system, "_sort_fields": "energy_above_hull", "_limit": "100"})
+
+    def _found(self, question: dict[str, str]) -> list[FoundStructure]:
         found: list[FoundStructure] = []
-        for row in self._rows(reduced_formula):
+        for row in self._rows(question):
             origin = f"materials-project: {row.get('material_id', '?')}"
             try:
                 structure = as_structure(row["structure"], source=origin)
@@ -310,14 +339,13 @@ class MaterialsProjectSource:
             found.append(FoundStructure(structure, origin, 0.0, hull, row.get("energy_per_atom")))
         return _ranked(found, more=False)
 
-    def _rows(self, formula: str) -> list[dict[str, Any]]:
+    def _rows(self, question: dict[str, str]) -> list[dict[str, Any]]:
         import httpx
 
         where = "Materials Project"
         params = {
-            "formula": formula,
+            **question,
             "_fields": "material_id,structure,energy_above_hull,energy_per_atom",
-            "_limit": "20",
         }
         try:
             answer = httpx.get(

@@ -110,7 +110,7 @@ class HullDistance:
 
     @property
     def n_made_up(self) -> int:
-        """How many of them are elements put on the sites of a structure type, which nobody claims to exist."""
+        """How many of them are elements put on the sites of a structure type: nobody claims they exist."""
         return sum(phase.made_up for phase in self.competitors)
 
     @property
@@ -272,7 +272,8 @@ def _on_diagram(amounts: Mapping[str, float], phases: Sequence[Phase]) -> tuple[
     mixture = _diagram(tuple(map(_Frozen.of, phases))).get_decomposition(Composition(dict(amounts)))
     names: dict[str, float] = {}
     for entry, share in mixture.items():
-        names[entry.name] = names.get(entry.name, 0.0) + float(share)
+        name = str(getattr(entry, "name", entry.reduced_formula))
+        names[name] = names.get(name, 0.0) + float(share)
     energy = sum(float(entry.energy_per_atom) * float(share) for entry, share in mixture.items())
     return energy, dict(sorted(names.items(), key=lambda item: -item[1]))
 

@@ -30,7 +30,7 @@ class ElementCrystals:
         found: list[Competitor] = []
         for symbol in elements:
             found += _of(symbol)
-        notes = ()
+        notes: tuple[str, ...] = ()
         if not pressure_matches(pressure_gpa, 0.0) and found:
             notes = (
                 f"elements are taken in their ambient crystals, compressed to {pressure_gpa:g} GPa; their own"

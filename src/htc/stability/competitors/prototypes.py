@@ -103,7 +103,8 @@ def _collection() -> tuple[Prototype, ...]:
     with warnings.catch_warnings():
         # The collection's references go through a BibTeX grammar that newer parsers warn about, line by line.
         warnings.simplefilter("ignore")
-        from pymatgen.analysis.prototypes import AFLOW_PROTOTYPE_LIBRARY
+        # Re-exported there, as it has been since before the package was split, without saying so.
+        from pymatgen.analysis.prototypes import AFLOW_PROTOTYPE_LIBRARY  # type: ignore[attr-defined]  # see above
 
     rows: list[dict[str, Any]] = AFLOW_PROTOTYPE_LIBRARY
     out: list[Prototype] = []
