@@ -183,8 +183,8 @@ class ExperimentCalibration:
             )
         lines = self.lines(family)
         known = min(tc_k, lines.tc_max_k)
-        # Beyond the pairs nothing is known: the lower end stays, the others rise in proportion.
-        beyond = tc_k / known if tc_k > known > 0.0 else 1.0
+        # Beyond the pairs nothing is known: the lower end stays, the others rise in proportion to 1 K + Tc.
+        beyond = (1.0 + tc_k) / (1.0 + known)
         low, middle, high = (line.at(known) for line in (lines.lower, lines.median, lines.upper))
         middle, high = middle * beyond, high * beyond
         log_odds = lines.without_tc[0] + lines.without_tc[1] * math.log1p(tc_k)
