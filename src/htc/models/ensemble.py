@@ -102,6 +102,15 @@ class EnsembleModel(CouplingModel):
         return "default" if self.forests else "best"
 
     @property
+    def sources(self) -> tuple[str, ...]:
+        """Whose calculations it has learned to predict, the default one first."""
+        return tuple(self.card["method"]["sources"])
+
+    def source_for(self, source: str) -> str:
+        """``source`` where the model has learned from it, else the one predicted by default."""
+        return source if source in self.sources else self.sources[0]
+
+    @property
     def parts(self) -> tuple[CouplingModel, ...]:
         """This model and the tiers below it."""
         return (self, *self.below.parts)
@@ -111,19 +120,20 @@ class EnsembleModel(CouplingModel):
         return self.below.predict_compositions(compositions)
 
     def predict_structures(
-        self, structures: Sequence[Structure | Standardised], source: str = SOURCES[0]
+        self, structures: Sequence[Structure | Standardised], source: str | None = None
     ) -> list[Coupling]:
         """Coupling of ordered crystals, one for each, in order.
 
         Args:
             structures: crystals.
-            source: whose calculation to predict, one of ``SOURCES``.
+            source: whose calculation to predict, one of :attr:`sources`; None for the first.
 
         Raises:
             MissingExtraError: the best tier without the extra ``[mlip]``.
         """
         if not structures:
             return []
+        source = self.sources[0] if source is None else self.source_for(source)
         found = [s if isinstance(s, Standardised) else primitive_standardised(s) for s in structures]
         seen = self._see(found)
         if self.tier == "default":
@@ -147,7 +157,7 @@ class EnsembleModel(CouplingModel):
         numbers = [np.unique(c.structure.atomic_numbers) for c in crystals]
         return SeenCrystals(fast, cells, graphs, numbers)
 
-    def couplings(self, seen: SeenCrystals, source: str = SOURCES[0]) -> list[Coupling]:
+    def couplings(self, seen: SeenCrystals, source: str) -> list[Coupling]:
         """Statements about crystals that were looked at before; see :meth:`predict_structures`."""
         if len(seen) == 0:
             return []
@@ -155,7 +165,7 @@ class EnsembleModel(CouplingModel):
         speaker = Speaker("structure", self.tier, self.model_id)
         return self.errors.couplings(speaker, rows, seen.numbers, point)
 
-    def points(self, seen: SeenCrystals, source: str = SOURCES[0]) -> tuple[Point, FloatArray]:
+    def points(self, seen: SeenCrystals, source: str) -> tuple[Point, FloatArray]:
         """Predictions without errors, and the rows the errors are learned from."""
         members = np.mean([network.predict(seen.graphs, source) for network in self.networks], axis=0)
         if self.tier == "default":

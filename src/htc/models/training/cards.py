@@ -9,6 +9,7 @@ import numpy as np
 
 from htc.models.calibration import CALIBRATION_MU_STAR, GROUP_EDGES_K
 from htc.models.coupling import Coupling, Tier
+from htc.models.network.evaluate import SOURCES
 from htc.models.training.dataset import Dataset
 from htc.models.training.metrics import scores_of
 from htc.theory.empirical import allen_dynes_f1
@@ -108,6 +109,7 @@ def build_card(
             "features": features,
             "formula": _FORMULA[tier],
             "excluded_formulas": excluded,
+            "sources": sorted({file.source for file in files}, key=SOURCES.index),
         },
         "training_data": [
             {

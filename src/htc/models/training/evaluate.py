@@ -49,7 +49,9 @@ def predict_labelled(model: CouplingModel, data: Dataset) -> dict[str, list[Coup
                 continue
             part = data.select(rows)
             n_site = speaker.networks[0].shape.n_site
-            for i, coupling in zip(which, speaker.couplings(_seen(part, n_site), source), strict=True):
+            for i, coupling in zip(
+                which, speaker.couplings(_seen(part, n_site), speaker.source_for(source)), strict=True
+            ):
                 out[int(i)] = coupling
     return {"structure": [coupling for coupling in out if coupling is not None]}
 

@@ -88,12 +88,15 @@ def fit_members(
     if missing:
         arrays = NetworkData(data.graphs, data.targets, data.trust, data.source)
         # Not by fork: torch keeps threads, and a copy of a process with threads can hang.
-        with one_thread_each(), ProcessPoolExecutor(
-            min(workers or os.cpu_count() or 1, len(missing)),
-            mp_context=get_context("spawn"),
-            initializer=_start,
-            initargs=(arrays, data.fold, data.weight),
-        ) as pool:
+        with (
+            one_thread_each(),
+            ProcessPoolExecutor(
+                min(workers or os.cpu_count() or 1, len(missing)),
+                mp_context=get_context("spawn"),
+                initializer=_start,
+                initargs=(arrays, data.fold, data.weight),
+            ) as pool,
+        ):
             jobs = [pool.submit(_train, f, seed + f, settings, paths[f]) for f in missing]
             for job in as_completed(jobs):
                 job.result()

@@ -297,7 +297,7 @@ def _train_ensemble(
         below=below,
     )
     tested = test.select(_judged(test))
-    predicted = draft.couplings(seen_in(tested))
+    predicted = draft.couplings(seen_in(tested), SOURCES[int(tested.source[0])])
     metrics: dict[str, Any] = {
         "structure": {
             "held_out_fold": scores_of(tested, predicted),
