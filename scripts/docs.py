@@ -13,6 +13,10 @@ import difflib
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from htc.models import CouplingModel
 
 REFERENCE = Path(__file__).parent.parent / "docs" / "reference"
 
@@ -76,12 +80,30 @@ def settings_page() -> str:
 
 
 def model_page() -> str:
-    """The model, from its card."""
-    from htc.models import load_model
+    """The models in the package, from their cards."""
+    from htc.models import TIERS, load_model
 
-    model = load_model()
+    lines = [
+        "# Model cards",
+        "",
+        "The tiers of the model, from the most exact to the quickest. `htc model info --tier TIER` prints the card "
+        "of the model in use. What the figures mean: [how far to trust the numbers](../explanation/trust.md).",
+        "",
+    ]
+    for tier in reversed(TIERS):
+        lines += [f"## The {tier} tier", "", *_card_lines(load_model(tier=tier)), ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _figure(value: object) -> str:
+    if isinstance(value, int):
+        return str(value)
+    return f"{value:.3f}" if isinstance(value, float) else "-"
+
+
+def _card_lines(model: CouplingModel) -> list[str]:
     card = model.card
-    lines = ["# Model card", "", f"`{model.model_id}`: {card['description']}", ""]
+    lines = [f"`{model.model_id}`: {card['description']}", ""]
     for data in card["training_data"]:
         lines += [
             f"Trained on {data['rows']} materials, {data['source']}, {data['licence']}; {data['held_out']}.",
@@ -89,19 +111,18 @@ def model_page() -> str:
         ]
     lines += [f"Method: {card['method']['model']}. {card['method']['formula']}.", ""]
     for kind, sets in card["metrics"].items():
-        lines += [f"## From {kind}", "", "| | held-out fold | cross-validation |", "|---|---|---|"]
+        lines += [f"### From {kind}", "", "| | held-out fold | cross-validation |", "|---|---|---|"]
         for key, value in sets["held_out_fold"].items():
-            other = sets["cross_validation"][key]
+            other = sets["cross_validation"].get(key)
             if isinstance(value, dict):
+                inner = other if isinstance(other, dict) else {}
                 lines += [
-                    f"| {key}: {part} | {v:.3f} | {other.get(part, float('nan')):.3f} |"
-                    for part, v in value.items()
+                    f"| {key}: {k} | {_figure(v)} | {_figure(inner.get(k))} |" for k, v in value.items()
                 ]
             else:
-                form = "d" if isinstance(value, int) else ".3f"
-                lines.append(f"| {key} | {value:{form}} | {other:{form}} |")
+                lines.append(f"| {key} | {_figure(value)} | {_figure(other)} |")
         lines += [""]
-    lines += ["## Calibration on the held-out fold", "", "| | coverage of the 95 % interval |", "|---|---|"]
+    lines += ["### Calibration on the held-out fold", "", "| | coverage of the 95 % interval |", "|---|---|"]
     calibration = card["calibration"]
     for kind, by_mu in calibration["held_out_fold_by_mu_star"].items():
         lines += [f"| from {kind}, mu* {mu} | {value:.3f} |" for mu, value in by_mu.items()]
@@ -113,16 +134,16 @@ def model_page() -> str:
             for level, s in levels.items()
         ]
     for title, key in (("Intended use", "intended_use"), ("Limits", "limits")):
-        lines += ["", f"## {title}", "", *(f"- {line}" for line in card[key])]
-    lines += [
+        lines += ["", f"### {title}", "", *(f"- {line}" for line in card[key])]
+    return [
+        *lines,
         "",
-        "## Reproduce",
+        "### Reproduce",
         "",
         f"`{card['reproduce']}`",
         "",
         f"SHA-256 of the weights: `{card['weights']['sha256']}`",
     ]
-    return "\n".join(lines) + "\n"
 
 
 def openapi() -> str:
