@@ -48,6 +48,7 @@ def test_it_is_stored_beside_the_prediction_without_it(run: Run, database_in_set
     [
         (["MgB2", "--out", "x.a2f"], "add --spectrum"),
         (["MgB2", "NbC", "--spectrum", "--out", "x.a2f"], "one material at a time"),
+        (["MgB2", "--spectrum", "--out", "none/x.a2f"], "does not exist"),
         (["YBa2Cu3O7", "--spectrum", "--out", "x.a2f"], "0 spectra for one file"),
     ],
 )

@@ -14,7 +14,7 @@ from htc.cli.exit_codes import ExitCode
 from htc.cli.figures import check_figure_path
 from htc.cli.options import TierChoice
 from htc.cli.progress import counter
-from htc.errors import HTCError, InputError
+from htc.errors import HTCError, InputError, StorageError
 
 if TYPE_CHECKING:
     from htc.prediction import Failure, Prediction
@@ -193,6 +193,8 @@ def _check_spectrum_file(path: Path | None, inputs: list[str], *, spectrum: bool
             where="--out",
             hint="give one material at a time",
         )
+    if path is not None and not path.absolute().parent.is_dir():
+        raise StorageError("the folder for the spectrum does not exist", where=str(path.parent))
 
 
 def _write_spectrum(path: Path, results: list[Prediction | Failure]) -> None:

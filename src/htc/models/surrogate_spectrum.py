@@ -33,7 +33,7 @@ FloatArray = NDArray[np.float64]
 
 TYPICAL_RATIO: Final[float] = 1.22
 """omega_2/omega_log where neither it nor a density of states is known: the median of 498 calculated
-compounds of the BETE-NET set (doi:10.1038/s41524-024-01475-4); two thirds lie between 1.11 and 1.43."""
+compounds of the BETE-NET set (doi:10.1038/s41524-024-01475-4); two thirds lie between 1.12 and 1.44."""
 
 TYPICAL_EXPONENT: Final[float] = 1.25
 """p of alpha2 = c w^p where omega_2 is not known."""
