@@ -1,7 +1,8 @@
 """What the interatomic potentials must not be asked, and where their answer needs care.
 
-The potentials have learned from relaxations of known and guessed crystals near zero pressure, without metallic
-hydrogen: outside, they give numbers without meaning (H3S at 200 GPa comes out a third imaginary, LaH10 collapses).
+The potentials have learned from relaxations of known and guessed crystals near zero pressure, without
+metallic hydrogen: outside, they give numbers without meaning (of H3S at 200 GPa a third of the modes come out
+imaginary, LaH10 collapses).
 """
 
 from __future__ import annotations
@@ -38,9 +39,9 @@ and more in metals: Switendick, Z. Phys. Chem. 117, 89 (1979), doi:10.1524/zpch.
 compressed hydrides."""
 _DENSE_METAL: Final = 0.6
 _DENSE_HYDROGEN_A3: Final = 1.5
-"""Below 0.6 of the volume of its elements and 1.5 Å^3 per hydrogen, no hydrogen-rich compound exists at ambient
-pressure (BeH2 25, MgH2 31, LaH2 45 Å^3 lie far above), and the compressed superconductors do (H3S at 200 GPa has
-13, LaH10 at 150 GPa 32 Å^3)."""
+"""Below 0.6 of the volume of its elements and 1.5 Å^3 per hydrogen, no hydrogen-rich compound exists at
+ambient pressure (BeH2 25, MgH2 31, LaH2 45 Å^3 lie far above), and the compressed superconductors do (H3S at
+200 GPa has 13, LaH10 at 150 GPa 32 Å^3)."""
 
 _MOMENT_3D: Final = symbols("Cr Mn Fe Co Ni")
 _LONE_REACH_A: Final = 6.0
@@ -85,11 +86,7 @@ def check(
         potential: whose elements and cutoff are looked at as well.
     """
     if not structure.is_ordered:
-        return Applicability(
-            (
-                "sites are partly occupied: a potential needs every atom in its place, e.g. an ordered approximant",
-            )
-        )
+        return Applicability(("sites are partly occupied, and a potential needs an atom on every site",))
     return Applicability(
         tuple(_refusals(structure, pressure_gpa, potential)), tuple(_cautions(structure, pressure_gpa))
     )

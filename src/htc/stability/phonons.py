@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -12,19 +12,25 @@ from numpy.typing import NDArray
 
 from htc.materials.symmetry import primitive_standardised
 from htc.stability import applicability
-from htc.stability.caching import cell_key, read_array, write_array
-from htc.stability.potentials.protocol import Potential, missing_mlip
+from htc.stability.displacements import Displacer
+from htc.stability.potentials.protocol import Potential, to_atoms
 from htc.stability.relaxation import Progress
 from htc.stability.supercells import Supercell, choose_supercell
 from htc.stability.verdicts import IMAGINARY_THZ, Evidence, Verdict, judge, lowest_exact
+from htc.stability.wave_vectors import (
+    WaveVector,
+    fits,
+    half_points,
+    inequivalent,
+    nearest_simple,
+    smallest_supercell,
+)
 
 if TYPE_CHECKING:
     from pymatgen.core.structure import Structure
 
 __all__ = ["Bands", "PhononDos", "PhononSettings", "Phonons", "phonons"]
 
-_RECIPE: Final = 1
-"""Raised whenever equal arguments would no longer give equal forces."""
 _DOS_POINTS: Final = 401
 
 
@@ -103,11 +109,11 @@ class Phonons:
 
         Path of Setyawan & Curtarolo, Comput. Mater. Sci. 49, 299 (2010), doi:10.1016/j.commatsci.2010.05.010.
         """
-        from ase.cell import Cell
+        from ase.dft.kpoints import parse_path_string
 
-        path = Cell(np.array(self.structure.lattice.matrix)).bandpath(npoints=0)
-        ends = [list(_pairs(part)) for part in _parse(path.path)]
-        labels = tuple(pair for part in ends for pair in part)
+        read_path: Any = parse_path_string  # not annotated in ASE
+        path = to_atoms(self.structure).cell.bandpath(npoints=0)
+        labels = tuple(pair for part in read_path(path.path) for pair in itertools.pairwise(part))
         special = path.special_points
         segments = [np.linspace(special[a], special[b], points) for a, b in labels]
         self._phonopy.run_band_structure(segments)
@@ -166,21 +172,22 @@ def phonons(
     settings = settings or PhononSettings()
     allowed = applicability.check(structure, 0.0, potential)
     allowed.require()
-    # The lattice translations of a supercell are whole ones only of an exact cell.
+    # Translations of a supercell are lattice vectors only of an exact cell.
     cell = primitive_standardised(structure).structure
+    displacer = Displacer(cell, potential, settings.displacement_a, cache_dir, progress)
     supercell = choose_supercell(cell, settings.min_length_a, settings.max_atoms)
-    calculation = _prepare(cell, supercell, settings)
-    displaced = list(calculation.supercells_with_displacements)
-    kept = _Kept.at(cache_dir, cell, potential, supercell, settings)
-    calculation.forces = np.array(list(_forces(displaced, potential, kept, progress)))
-    calculation.produce_force_constants(show_drift=False)
-    # Newton's third law, which noise and the finite supercell break: without it the translations have energy.
-    calculation.symmetrize_force_constants(level=3, show_drift=False)
-
+    calculation, displacements = displacer.force_constants(supercell, "phonons")
     calculation.run_mesh(settings.mesh_length_a, is_mesh_symmetry=False, with_eigenvectors=True)
     frequencies = np.array(calculation.mesh.frequencies)
-    exact_q, exact = _at_fitting_wave_vectors(calculation)
-    lowest, where = lowest_exact(exact_q, exact)
+
+    exact = _Exact(displacer, calculation, supercell)
+    for q in half_points():
+        exact.add(q)
+    row, _ = np.unravel_index(int(frequencies.argmin()), frequencies.shape)
+    if frequencies.min() < IMAGINARY_THZ:
+        # Interpolation makes imaginary modes of its own: ask the potential itself.
+        exact.add(nearest_simple(np.array(calculation.mesh.qpoints)[row]))
+    lowest, where = exact.lowest()
     evidence = Evidence(
         lowest_thz=float(frequencies.min()),
         lowest_exact_thz=lowest,
@@ -201,7 +208,7 @@ def phonons(
         reason=reason,
         evidence=evidence,
         supercell=supercell,
-        displacements=len(displaced),
+        displacements=displacements + exact.displacements,
         potential_id=potential.potential_id,
         softness=potential.softness,
         settings=settings,
@@ -210,91 +217,40 @@ def phonons(
     )
 
 
-def _prepare(cell: Structure, supercell: Supercell, settings: PhononSettings) -> Any:
-    """A phonopy calculation with its displacements made."""
-    try:
-        from phonopy import Phonopy
-        from phonopy.structure.atoms import PhonopyAtoms
-    except ImportError as error:
-        raise missing_mlip("phonopy", error) from error
-    calculation = Phonopy(
-        PhonopyAtoms(
-            symbols=[site.specie.symbol for site in cell],
-            cell=np.array(cell.lattice.matrix),
-            scaled_positions=np.array(cell.frac_coords),
-        ),
-        # phonopy's matrix multiplies column vectors from the right.
-        supercell_matrix=np.array(supercell.matrix).T,
-        primitive_matrix=np.eye(3),
-    )
-    calculation.generate_displacements(distance=settings.displacement_a)
-    return calculation
+class _Exact:
+    """Frequencies at wave vectors that fit a supercell: the large one's, and small ones' made for them."""
+
+    def __init__(self, displacer: Displacer, calculation: Any, supercell: Supercell) -> None:
+        from phonopy.harmonic.dynmat_to_fc import get_commensurate_points
+
+        self.displacements = 0
+        self._displacer = displacer
+        self._supercell = supercell
+        self._rotations = np.array(calculation.primitive_symmetry.pointgroup_operations)
+        self._known: list[WaveVector] = []
+        q = np.array(get_commensurate_points(calculation.supercell_matrix))
+        self._found = [lowest_exact(q, _at(calculation, q))]
+
+    def add(self, q: WaveVector) -> None:
+        """Compute one more wave vector, unless it or one equivalent to it is known."""
+        if fits(q, self._supercell.matrix) or q not in inequivalent([*self._known, q], self._rotations):
+            return
+        self._known.append(q)
+        small = smallest_supercell(q, self._displacer.cell)
+        calculation, displacements = self._displacer.force_constants(small, "zone boundary")
+        self.displacements += displacements
+        at = np.array([[float(x) for x in q]])
+        self._found.append(lowest_exact(at, _at(calculation, at)))
+
+    def lowest(self) -> tuple[float, tuple[float, float, float]]:
+        """Lowest frequency of all, THz, and where."""
+        return min(self._found)
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    """Forces of finished displacements on disk, one file each; nowhere where there is no folder."""
-
-    folder: Path | None
-
-    @classmethod
-    def at(
-        cls,
-        cache_dir: Path | None,
-        cell: Structure,
-        potential: Potential,
-        supercell: Supercell,
-        settings: PhononSettings,
-    ) -> _Kept:
-        if cache_dir is None:
-            return cls(None)
-        key = cell_key(
-            cell,
-            recipe=_RECIPE,
-            potential=potential.potential_id,
-            supercell=supercell.matrix,
-            displacement_a=settings.displacement_a,
-        )
-        return cls(cache_dir / "phonons" / key)
-
-    def read(self, number: int, atoms: int) -> NDArray[np.float64] | None:
-        return None if self.folder is None else read_array(self._file(number), (atoms, 3))
-
-    def write(self, number: int, forces: NDArray[np.float64]) -> None:
-        if self.folder is not None:
-            write_array(self._file(number), forces)
-
-    def _file(self, number: int) -> Path:
-        assert self.folder is not None
-        return self.folder / f"forces-{number:04d}.npy"
-
-
-def _forces(
-    displaced: list[Any], potential: Potential, kept: _Kept, progress: Progress | None
-) -> Iterator[NDArray[np.float64]]:
-    """Forces on every displaced supercell in order, shape ``(n_super, 3)`` each, eV/Å."""
-    from ase import Atoms
-
-    calculator = potential.calculator()
-    for number, cell in enumerate(displaced):
-        forces = kept.read(number, len(cell))
-        if forces is None:
-            atoms = Atoms(numbers=cell.numbers, cell=cell.cell, scaled_positions=cell.scaled_positions, pbc=True)
-            atoms.calc = calculator
-            forces = np.array(atoms.get_forces(), dtype=float)
-            kept.write(number, forces)
-        if progress is not None:
-            progress(number + 1, len(displaced), "phonons")
-        yield forces
-
-
-def _at_fitting_wave_vectors(calculation: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Wave vectors that fit the supercell, shape ``(n_q, 3)``, and their frequencies, ``(n_q, 3 n)`` THz."""
-    from phonopy.harmonic.dynmat_to_fc import get_commensurate_points
-
-    q = np.array(get_commensurate_points(calculation.supercell_matrix))
+def _at(calculation: Any, q: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Frequencies at wave vectors, shape ``(n_q, 3 n)``, THz."""
     calculation.run_qpoints(q)
-    return q, np.array(calculation.qpoints.frequencies)
+    return np.array(calculation.qpoints.frequencies)
 
 
 def _dos(calculation: Any, frequencies: NDArray[np.float64]) -> PhononDos:
@@ -304,13 +260,3 @@ def _dos(calculation: Any, frequencies: NDArray[np.float64]) -> PhononDos:
     calculation.run_projected_dos(freq_min=low, freq_max=high, freq_pitch=(high - low) / (_DOS_POINTS - 1))
     projected = np.array(calculation.projected_dos.projected_dos)
     return PhononDos(np.array(calculation.projected_dos.frequency_points), projected.sum(axis=0), projected)
-
-
-def _parse(path: str) -> list[list[str]]:
-    from ase.dft.kpoints import parse_path_string
-
-    return [list(part) for part in parse_path_string(path)]
-
-
-def _pairs(points: list[str]) -> Iterator[tuple[str, str]]:
-    return zip(points, points[1:], strict=False)

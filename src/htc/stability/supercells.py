@@ -41,16 +41,13 @@ def choose_supercell(structure: Structure, min_length_a: float, max_atoms: int) 
     """
     primitive = np.array(structure.lattice.matrix)
     candidates = [
-        Supercell(
-            tuple(tuple(int(x) for x in row) for row in matrix),
-            len(structure) * round(abs(float(np.linalg.det(matrix)))),
-            shortest_translation(matrix @ primitive),
-        )
+        Supercell(_rows(matrix), atoms, shortest_translation(matrix @ primitive))
         for matrix in _matrices(structure)
-        if len(structure) * round(abs(float(np.linalg.det(matrix)))) <= max_atoms
+        if (atoms := len(structure) * round(abs(float(np.linalg.det(matrix))))) <= max_atoms
     ]
     if not candidates:
-        candidates = [Supercell(((1, 0, 0), (0, 1, 0), (0, 0, 1)), len(structure), min(structure.lattice.abc))]
+        one = np.eye(3, dtype=np.int64)
+        candidates = [Supercell(_rows(one), len(structure), shortest_translation(primitive))]
     enough = [c for c in candidates if c.shortest_a >= min_length_a]
     if enough:
         return min(enough, key=lambda c: (c.atoms, -round(c.shortest_a, 6), c.matrix))
@@ -63,13 +60,15 @@ def choose_supercell(structure: Structure, min_length_a: float, max_atoms: int) 
 def _matrices(structure: Structure) -> list[NDArray[np.int64]]:
     """Multiples of the primitive and the conventional cell that keep the point group."""
     transform, equal = _conventional(structure)
-    found = []
-    for n in itertools.product(range(1, _MOST_REPEATS + 1), repeat=3):
-        if all(n[i] == n[j] for i, j in equal):
-            found.append(np.diag(n) @ transform)
+    repeats = itertools.product(range(1, _MOST_REPEATS + 1), repeat=3)
+    found = [np.diag(n) @ transform for n in repeats if all(n[i] == n[j] for i, j in equal)]
     if abs(round(float(np.linalg.det(transform)))) > 1:
         found.extend(np.eye(3, dtype=np.int64) * n for n in range(1, _MOST_REPEATS + 1))
     return found
+
+
+def _rows(matrix: NDArray[np.int64]) -> tuple[tuple[int, int, int], ...]:
+    return tuple((int(a), int(b), int(c)) for a, b, c in matrix)
 
 
 def _conventional(structure: Structure) -> tuple[NDArray[np.int64], tuple[tuple[int, int], ...]]:

@@ -73,7 +73,11 @@ class Potential(Protocol):
 
 @runtime_checkable
 class BatchPotential(Protocol):
-    """A potential that evaluates many cells at once, where that pays (an accelerator)."""
+    """A potential that evaluates many cells at once."""
+
+    def cells_at_once(self, n_atoms: int) -> int:
+        """How many cells of ``n_atoms`` it is best given at a time."""
+        ...
 
     def forces_many(self, cells: Sequence[Any]) -> list[NDArray[np.float64]]:
         """Forces on each of some ``ase.Atoms``, shapes ``(n_i, 3)``, eV/Å."""

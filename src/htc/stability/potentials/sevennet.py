@@ -55,6 +55,11 @@ SHIPPED: Final[dict[str, _Weights]] = {
 }
 
 
+_ATOMS_AT_ONCE: Final = (64, 4096)
+"""Atoms in one evaluation on a processor and on an accelerator. On a processor larger batches only take
+memory; on an accelerator small ones leave it idle."""
+
+
 @dataclass(slots=True, eq=False)
 class SevenNet:
     """A SevenNet model as a :class:`~htc.stability.potentials.Potential`."""
@@ -74,14 +79,33 @@ class SevenNet:
         """Evaluate one structure."""
         return evaluate(self._calculator, structure)
 
+    def cells_at_once(self, n_atoms: int) -> int:
+        """How many cells of ``n_atoms`` it is best given at a time."""
+        most = _ATOMS_AT_ONCE[self._calculator.device.type == "cuda"]
+        return max(1, most // max(1, n_atoms))
+
     def forces_many(self, cells: Sequence[Any]) -> list[NDArray[np.float64]]:
         """Forces on each of some ``ase.Atoms``, shapes ``(n_i, 3)``, eV/Å."""
-        return [_forces(self._calculator, atoms) for atoms in cells]
+        import sevenn._keys as key
+        from sevenn.atom_graph_data import AtomGraphData
+        from sevenn.train.dataload import unlabeled_atoms_to_graph
+        from torch_geometric.data import Batch
 
-
-def _forces(calculator: Any, atoms: Any) -> NDArray[np.float64]:
-    calculator.calculate(atoms, ["forces"])
-    return np.array(calculator.results["forces"], dtype=float)
+        calculator = self._calculator
+        graphs = []
+        for atoms in cells:
+            calculator.set_atoms(atoms)
+            graph = AtomGraphData.from_numpy_dict(unlabeled_atoms_to_graph(atoms, calculator.cutoff))
+            if calculator.modal:
+                graph[key.DATA_MODALITY] = calculator.modal
+            graphs.append(graph)
+        calculator.model.set_is_batch_data(True)
+        try:
+            output = calculator.model(Batch.from_data_list(graphs).to(calculator.device))
+        finally:
+            calculator.model.set_is_batch_data(False)
+        forces = output[key.PRED_FORCE].detach().cpu().numpy().astype(np.float64)
+        return np.split(forces, np.cumsum([len(atoms) for atoms in cells])[:-1])
 
 
 def load_sevennet(name: str) -> SevenNet:
