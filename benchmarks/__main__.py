@@ -47,7 +47,7 @@ def _library_cifs(folder: Path, copies: int = 4) -> Path:
 
 
 def predict() -> Figures:
-    """``htc predict`` on an archive of CIFs, in one process, with and without the store."""
+    """The fast tier's ``htc predict`` on an archive of CIFs, one process, with and without the store."""
     from htc.materials.inputs import iter_inputs
     from htc.models import load_model
     from htc.prediction import Failure, Prediction, Predictor
@@ -61,7 +61,7 @@ def predict() -> Figures:
         else:
             archive, name = _library_cifs(Path(folder)), "library CIFs"
         start = time.perf_counter()
-        model = load_model()
+        model = load_model(tier="fast")
         load_s = time.perf_counter() - start
         predictor = Predictor(model)
         list(predictor.predict(list(iter_inputs([archive]))[:8], mu_star=0.1))
@@ -88,6 +88,17 @@ def predict() -> Figures:
         ("store", f"{len(predictions) / save_s:.0f} predictions/s"),
         ("peak memory", f"{memory:.0f} MiB"),
     ]
+
+
+def tiers() -> Figures:
+    """What a structure costs in each tier of the model; set OMP_NUM_THREADS=1."""
+    from benchmarks.tiers import tiers as run
+
+    given = os.environ.get("HTC_DATA")
+    with tempfile.TemporaryDirectory() as folder:
+        if given and (archive := Path(given) / "structures" / "betenet_cifs.zip").exists():
+            return run(archive)
+        return run(_library_cifs(Path(folder)))
 
 
 def forest() -> Figures:
@@ -177,6 +188,7 @@ def start() -> Figures:
 
 ALL: dict[str, Callable[[], Figures]] = {
     "predict": predict,
+    "tiers": tiers,
     "forest": forest,
     "symmetry": symmetry,
     "formulas": formulas,

@@ -86,8 +86,8 @@ def model_page() -> str:
     lines = [
         "# Model cards",
         "",
-        "The tiers of the model, from the most exact to the quickest. `htc model info --tier TIER` prints the card "
-        "of the model in use. What the figures mean: [how far to trust the numbers](../explanation/trust.md).",
+        "The tiers of the model, the most exact first. `htc model info --tier TIER` prints the card "
+        "of the model in use. What they mean: [how far to trust the numbers](../explanation/trust.md).",
         "",
     ]
     for tier in reversed(TIERS):
