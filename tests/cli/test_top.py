@@ -117,6 +117,53 @@ def test_the_table_carries_interval_unit_and_convention(ids: list[str]) -> None:
     assert "outside what the model has seen" in out.stderr
 
 
+def test_the_tier_and_what_else_is_known(database_in_settings: Database, make_prediction: Make) -> None:
+    spectrum = Spectrum(np.linspace(1, 10, 20), np.linspace(0.1, 0.2, 20))
+    examined = {
+        "tc_experiment": 21.0,
+        "tc_experiment_lower_95ci": 2.0,
+        "tc_experiment_upper_95ci": 44.0,
+        "omega_2_uncertainty": 12.5,
+        "phonon_verdict": "undecided",
+        "lowest_frequency_thz": -0.25,
+        "hull_distance_ev": 0.031,
+        "hull_competitors": 14,
+        "thermo_stable": False,
+        "stability_potential": "sevennet-l3i5",
+    }
+    saved = save(
+        database_in_settings,
+        [
+            make_prediction(1, model_tier="best", spectrum=spectrum, spectrum_origin="surrogate", **examined),
+            make_prediction(2, model_tier="fast"),
+            make_prediction(3, phonon_stable=True),
+        ],
+    )
+    table = htc("top")
+    assert "tier" in table.stdout.splitlines()[0]
+    (row,) = json.loads(htc("top", "--tier", "best", "--json").stdout)
+    assert (row["id"], row["model_tier"]) == (saved[0].id, "best")
+    assert json.loads(htc("top", "--tier", "default", "--json").stdout) == []
+    with pytest.raises(InputError, match="no tier of the model") as caught:
+        htc("top", "--tier", "better")
+    assert caught.value.where == "--tier"
+    shown = " ".join(htc("show", saved[0].id).stdout.split())
+    for words in (
+        "in experiment 21.00 K, 95 % interval 2.00 – 44.00 K",
+        "ω_2 800.0 ± 12.5 K",
+        "surrogate, formed from moments",
+        "phonons undecided",
+        "lowest frequency -0.25 THz",
+        "thermodynamically stable no",
+        "above the hull 0.031 eV/atom, among 14 known phases",
+        "stability by sevennet-l3i5",
+        "tier best",
+    ):
+        assert words in shown
+    assert "dynamically stable" not in shown.replace("thermodynamically stable", "")
+    assert "dynamically stable yes" in " ".join(htc("show", saved[2].id).stdout.split())
+
+
 def test_pages_and_limits(ids: list[str]) -> None:
     rows = json.loads(htc("top", "-n", "2", "--after", ids[1], "--min-tc", "20", "--json").stdout)
     assert [row["id"] for row in rows] == [ids[2], ids[3]]

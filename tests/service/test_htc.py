@@ -74,6 +74,12 @@ def test_a_prediction_has_every_column_and_is_stored(client: Client, database: D
         (row,) = connection.execute(sa.text("SELECT * FROM htc_predictions")).mappings()
         runs = connection.execute(sa.text("SELECT run_type, tc_kelvin FROM bete_runs")).all()
     assert set(row) >= COLUMNS
+    beside = {name for name in row if name in body and name not in COLUMNS}
+    assert beside >= {"omega_2", "omega_2_uncertainty", "tc_experiment", "tc_experiment_upper_95ci"}
+    assert beside >= {"model_tier", "phonon_verdict", "lowest_frequency_thz", "hull_competitors"}
+    assert {name: body[name] for name in ("model_tier", "tc_experiment", "omega_2")} == {
+        name: row[name] for name in ("model_tier", "tc_experiment", "omega_2")
+    }
     assert row["id"] == body["id"]
     for name in ("tc_predicted", "lambda_ep", "omega_log", "mu_star", "reduced_formula", "confidence_level"):
         assert row[name] == body[name], name

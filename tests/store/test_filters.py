@@ -97,6 +97,7 @@ def passes(row: Row, wish: Filters) -> bool:
         and (wish.thermo_stable is None or row["thermo_stable"] is wish.thermo_stable)
         and (not wish.levels or row["confidence_level"] in wish.levels)
         and (wish.model is None or row["model_id"] == wish.model)
+        and (wish.tier is None or row["model_tier"] == wish.tier)
         and (wish.run is None or row["experiment_id"] == wish.run)
         and (wish.formula is None or row["reduced_formula"] == wish.formula)
         and (wish.family is None or row["family"] == wish.family)
@@ -129,6 +130,7 @@ ROW = st.fixed_dictionaries(
         "thermo_stable": BOOL,
         "confidence_level": st.sampled_from([None, "low", "medium", "high"]),
         "model_id": st.sampled_from([None, *MODELS]),
+        "model_tier": st.sampled_from([None, "fast", "best"]),
         "experiment_id": st.sampled_from([None, *RUNS]),
         "reduced_formula": st.sampled_from(["MgB2", "Nb"]),
         "family": st.sampled_from([None, "boride"]),
@@ -175,6 +177,7 @@ _WISH: dict[str, SearchStrategy[Row]] = {
     "least": one("min_confidence", st.sampled_from(["low", "medium", "high"])),
     "levels": one("confidence", st.just(("low", "high"))),
     "model": one("model", st.sampled_from(MODELS)),
+    "tier": one("tier", st.sampled_from(["fast", "best"])),
     "run": one("run", st.sampled_from(RUNS)),
     "formula": one("formula", st.just("MgB2")),
     "family": one("family", st.just("boride")),

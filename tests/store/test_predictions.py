@@ -16,7 +16,7 @@ from sqlalchemy import text
 
 from htc.errors import DatabaseUnavailableError, InputError, NotFoundError, StoreError
 from htc.spectra import Spectrum
-from htc.store import Database, finish_run, get, save, save_each, start_run
+from htc.store import Database, finish_run, get, save, save_each, start_run, top
 
 if TYPE_CHECKING:
     from htc.prediction.record import Prediction
@@ -60,6 +60,78 @@ def test_a_prediction_comes_back_whole(database: Database, make_prediction: Make
     assert stored.created_by == "somebody"
     assert stored.bete_run_id is not None
     assert stored.structure_info == {"n_sites": 3, "lattice": {"a": 3.1, "b": 3.1, "c": 3.5, "volume": 29.0}}
+    assert counts(database) == (1, 1)
+
+
+EXAMINED: dict[str, Any] = {
+    "phonon_stable": False,
+    "phonon_verdict": "unstable",
+    "imaginary_modes_count": 7,
+    "lowest_frequency_thz": -1.25,
+    "thermo_stable": False,
+    "hull_distance_ev": 0.125,
+    "hull_competitors": 14,
+    "stability_potential": "sevennet-l3i5",
+}
+
+
+@pytest.mark.parametrize("tier", ["fast", "default", "best"])
+def test_what_tier_stability_and_experiment_say_comes_back(
+    database: Database, make_prediction: Make, tier: str
+) -> None:
+    given = make_prediction(
+        1,
+        omega_2_uncertainty=40.0,
+        tc_experiment=35.0,
+        tc_experiment_lower_95ci=0.0,
+        tc_experiment_upper_95ci=60.5,
+        model_tier=tier,
+        **EXAMINED,
+    )
+    (saved,) = save(database, [given])
+    stored = get(database, saved.id)
+    assert stored.prediction.as_dict() == given.as_dict()
+    assert stored.as_dict()["hull_distance_eV"] == 0.125
+    (row,) = top(database, 1).rows
+    assert row.model_tier == tier
+
+
+@pytest.mark.parametrize("origin", ["measured", "surrogate"])
+def test_the_origin_of_a_spectrum_comes_back(database: Database, make_prediction: Make, origin: str) -> None:
+    spectrum = Spectrum(omega_mev=np.linspace(1.0, 40.0, 9), alpha2f=np.linspace(0.0, 0.5, 9))
+    saved = save(
+        database, [make_prediction(1, spectrum=spectrum, spectrum_origin=origin), make_prediction(2)]
+    )
+    origins = [get(database, one.id).prediction.spectrum_origin for one in saved]
+    assert origins == [origin, None]
+    with database.connect() as connection:
+        found = connection.execute(
+            text("SELECT spectrum_origin FROM bete_runs ORDER BY input_hash")
+        ).scalars()
+        assert found.all() == [origin, None]
+
+
+def test_stability_found_later_joins_the_prediction(database: Database, make_prediction: Make) -> None:
+    def examined(**changes: Any) -> dict[str, Any]:
+        (saved,) = save(database, [make_prediction(1, **changes)])
+        assert saved.id == first.id
+        assert not saved.is_new
+        p = get(database, saved.id).prediction
+        return {name: getattr(p, name) for name in EXAMINED}
+
+    (first,) = save(database, [make_prediction(1)])
+    assert examined(**EXAMINED) == EXAMINED
+    # Asked for Tc again, or for less: what was found stays.
+    assert examined() == EXAMINED
+    closer = {"thermo_stable": True, "hull_distance_ev": 0.0, "hull_competitors": 20}
+    potential = {"stability_potential": "sevennet-l3i5"}
+    assert examined(**closer, **potential) == EXAMINED | closer
+    assert examined(**potential) == EXAMINED | closer
+    undecided = {"phonon_verdict": "undecided", "imaginary_modes_count": 1, "lowest_frequency_thz": -0.2}
+    assert examined(**undecided, **potential) == EXAMINED | closer | undecided | {"phonon_stable": None}
+    # A row speaks of one potential: by another one everything is new.
+    other = dict.fromkeys(EXAMINED) | closer | {"stability_potential": "JARVIS dft_3d"}
+    assert examined(**other) == other
     assert counts(database) == (1, 1)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -53,6 +54,22 @@ COLUMNS_003 = {
     "experiment_id": "VARCHAR",
     "created_by": "VARCHAR",
     "created_at": "TIMESTAMP",
+}
+
+
+TABLES_OF_006 = {
+    "htc_predictions": (
+        "omega_2_uncertainty",
+        "tc_experiment",
+        "tc_experiment_lower_95ci",
+        "tc_experiment_upper_95ci",
+        "model_tier",
+        "phonon_verdict",
+        "lowest_frequency_thz",
+        "hull_competitors",
+        "stability_potential",
+    ),
+    "bete_runs": ("spectrum_origin",),
 }
 
 
@@ -277,6 +294,21 @@ def test_the_view_of_the_old_shape_has_the_old_columns(database: Database) -> No
         ("experiment_id", "'no such run'"),
         ("xi_parameter", "1.5"),
         ("applicable", "false"),
+        ("omega_2_uncertainty", "'NaN'"),
+        ("tc_experiment", "-1"),
+        ("tc_experiment_upper_95ci", "12"),
+        ("tc_experiment_upper_95ci, tc_experiment_lower_95ci, tc_experiment", "8, 1, 9"),
+        ("tc_experiment_upper_95ci, tc_experiment_lower_95ci, tc_experiment", "'Infinity', 1, 9"),
+        ("tc_experiment_upper_95ci, tc_experiment_lower_95ci", "8, 1"),
+        ("model_tier", "'better'"),
+        ("phonon_verdict", "'perhaps'"),
+        ("phonon_verdict", "'stable'"),
+        ("phonon_verdict, phonon_stable", "'undecided', true"),
+        ("phonon_verdict, phonon_stable", "'unstable', true"),
+        ("lowest_frequency_thz", "'-Infinity'"),
+        ("lowest_frequency_thz", "'NaN'"),
+        ("hull_competitors", "-1"),
+        ("stability_potential", "''"),
     ],
 )
 def test_new_rows_are_bound_by_every_rule(database: Database, column: str, value: str) -> None:
@@ -302,6 +334,59 @@ def test_new_rows_are_bound_by_every_rule(database: Database, column: str, value
     with pytest.raises(StoreError, match="rules refuse"):
         insert(good | {column: value})
     insert(good)
+
+
+@pytest.mark.parametrize(
+    ("origin", "omega", "refused"),
+    [
+        ("NULL", "NULL", False),
+        ("NULL", "'{1}'", False),  # a row older than 006
+        ("'measured'", "'{1}'", False),
+        ("'surrogate'", "'{1}'", False),
+        ("'guessed'", "'{1}'", True),
+        ("'measured'", "NULL", True),
+    ],
+)
+def test_a_spectrum_has_a_known_origin(database: Database, origin: str, omega: str, refused: bool) -> None:
+    statement = text(
+        "INSERT INTO bete_runs (id, tc_kelvin, structure_formula, created_by, input_hash, alpha2f_omega,"
+        " alpha2f_alpha2f, spectrum_origin)"
+        f" VALUES (gen_random_uuid(), 9, 'Nb', 'me', 'h', {omega}, {omega}, {origin})"
+    )
+    with (
+        pytest.raises(StoreError, match="rules refuse") if refused else contextlib.nullcontext(),
+        database.begin() as connection,
+    ):
+        connection.execute(statement)
+
+
+def test_006_rewrites_no_table_and_no_index(empty_database: Database) -> None:
+    to(empty_database, "003_htc_predictions")
+    fill_003(empty_database)
+    schema.upgrade(empty_database, target="005_structures_findings")
+    query = """
+        SELECT c.relname, pg_relation_filenode(c.oid), pg_relation_size(c.oid), c.reltoastrelid
+        FROM pg_class c LEFT JOIN pg_index i ON i.indexrelid = c.oid
+        WHERE coalesce(i.indrelid, c.oid) IN ('htc_predictions'::regclass, 'bete_runs'::regclass) ORDER BY 1
+    """
+    views = """
+        SELECT table_name, column_name, data_type FROM information_schema.columns
+        WHERE table_name IN ('htc_predictions_v003', 'bete_runs_v003') ORDER BY 1, ordinal_position
+    """
+    with empty_database.connect() as connection:
+        files, shapes = rows(connection, query), rows(connection, views)
+        before = {name: rows(connection, f"SELECT * FROM {name} ORDER BY id") for name in TABLES_OF_006}
+    assert len(files) > 20
+    schema.upgrade(empty_database, target="006_model_tiers")
+    with empty_database.connect() as connection:
+        assert rows(connection, query) == files
+        assert rows(connection, views) == shapes
+        for name, new in TABLES_OF_006.items():
+            after = rows(connection, f"SELECT * FROM {name} ORDER BY id")
+            assert {row[column] for row in after for column in new} == {None}
+            assert repr([{k: v for k, v in row.items() if k not in new} for row in after]) == repr(
+                before[name]
+            )
 
 
 def test_an_empty_database_of_the_users_is_filled(empty_database: Database) -> None:

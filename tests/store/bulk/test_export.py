@@ -27,6 +27,24 @@ Make = Callable[..., pa.Table]
 Predict = Callable[..., "Prediction"]
 
 
+BEYOND_TC = {
+    "omega_2_uncertainty": 1 / 3,
+    "tc_experiment": 25.5,
+    "tc_experiment_lower_95ci": 0.0,
+    "tc_experiment_upper_95ci": 60.0,
+    "model_tier": "best",
+    "phonon_stable": True,
+    "phonon_verdict": "stable",
+    "imaginary_modes_count": 0,
+    "lowest_frequency_thz": -0.01,
+    "thermo_stable": False,
+    "hull_distance_ev": 0.02,
+    "hull_competitors": 14,
+    "stability_potential": "sevennet, l3i5",
+}
+"""What a prediction may say besides Tc."""
+
+
 @pytest.fixture
 def filled(database: Database, make_prediction: Predict, make_rows: Make) -> Database:
     """Everything there is: runs in a campaign, crystals, spectra, refusals, odd texts, rows set aside."""
@@ -42,7 +60,7 @@ def filled(database: Database, make_prediction: Predict, make_rows: Make) -> Dat
     saved = save(
         database,
         [
-            make_prediction(0, spectrum=spectrum),
+            make_prediction(0, spectrum=spectrum, spectrum_origin="surrogate", **BEYOND_TC),
             make_prediction(1, structure=structure, extrapolation_reasons=("a, b", "", '"c"\n{d}', "é")),
             make_prediction(2, applicable=False, reason="a cuprate, \\N", structure=None, **nothing),
             make_prediction(3, source="", provenance={"notes": ["x\ty"]}, tc_predicted=1 / 3 + 25),
