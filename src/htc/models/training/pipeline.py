@@ -202,22 +202,27 @@ def _train_fast(
         metrics=metrics,
         calibration=calibration_facts(test, predicted),
     )
-    _learn_experiment(folder, training, outside["structure"], recipe)
+    known = outside["structure"]
+    _learn_experiment(folder, training, known.lambda_ep, known.omega_log_k, recipe)
     model = save_trees(folder, card, element_table(), heads)
     write_predictions(folder, training, outside["structure"], test, predicted["structure"])
     return model
 
 
-def _learn_experiment(folder: Path, training: Dataset, outside: OutOfFold, recipe: Recipe) -> None:
+def _learn_experiment(
+    folder: Path, data: Dataset, lambda_ep: FloatArray, omega_log_k: FloatArray, recipe: Recipe
+) -> None:
     """The interval against experiment, from predictions for compounds the members had not seen."""
     from htc.models.experiment import experiment_pairs, fit_experiment, read_measured
 
     if recipe.experimental is None:
         return
     measured = read_measured(recipe.experimental)
-    pairs = experiment_pairs(measured, training.formulas, outside.lambda_ep, outside.omega_log_k)
     folder.mkdir(parents=True, exist_ok=True)
-    fit_experiment(pairs).save(folder)
+    fit_experiment(
+        experiment_pairs(measured, data.formulas, lambda_ep, omega_log_k),
+        calculated=experiment_pairs(measured, data.formulas, data.lambda_ep, data.omega_log_k),
+    ).save(folder)
 
 
 def _forests(
@@ -341,7 +346,7 @@ def _train_ensemble(
         metrics=metrics,
         calibration=calibration_facts(tested, {"structure": predicted}),
     )
-    _learn_experiment(folder, learned, outside, recipe)
+    _learn_experiment(folder, training, *np.exp(mixed).T, recipe)
     card["below"] = {"tier": below.tier, "sha256": below.card["weights"]["sha256"]}
     card["method"]["members"] = [
         {"network": k, "trained_without_fold": fold, "seed": recipe.network_seed + fold}
