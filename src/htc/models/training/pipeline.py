@@ -346,7 +346,7 @@ def _train_ensemble(
         metrics=metrics,
         calibration=calibration_facts(tested, {"structure": predicted}),
     )
-    _learn_experiment(folder, training, *np.exp(mixed).T, recipe)
+    _learn_experiment(folder, training, np.exp(mixed[:, 0]), np.exp(mixed[:, 1]), recipe)
     card["below"] = {"tier": below.tier, "sha256": below.card["weights"]["sha256"]}
     card["method"]["members"] = [
         {"network": k, "trained_without_fold": fold, "seed": recipe.network_seed + fold}
