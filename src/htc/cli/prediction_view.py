@@ -42,6 +42,14 @@ _MORE_FIELDS = (
     "extrapolation_reasons",
     "cautions",
     "notes",
+    "phonon_stable",
+    "phonon_verdict",
+    "imaginary_modes_count",
+    "lowest_frequency_thz",
+    "thermo_stable",
+    "hull_distance_ev",
+    "hull_competitors",
+    "stability_potential",
 )
 
 
