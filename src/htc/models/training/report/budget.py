@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from htc.models.calibration import CALIBRATION_MU_STAR
-from htc.models.training.report.measures import Figure, bootstrap, mean_absolute_error, resamples
+from htc.models.training.report.measures import Figure, average, bootstrap, mean_absolute_error, resamples
 from htc.models.training.report.table import PredictionTable
 from htc.theory.empirical import allen_dynes_f1
 
@@ -30,7 +30,7 @@ def error_budget(
 
     Returns:
         ``as_predicted``, ``lambda_exact``, ``omega_log_exact``; ``lambda_5_percent``, what an error of
-        5 % in lambda alone would cost (both signs averaged); and ``median_tc``, predicting the median for all.
+        5 % in lambda alone would cost (both signs averaged); and ``median_tc``, the median for all.
     """
     true = table.tc_true(mu_star)
 
@@ -46,7 +46,7 @@ def error_budget(
     measures = {name: mean_absolute_error(true, predicted) for name, predicted in predictions.items()}
     off = [tc(table.lambda_true * factor, table.omega_log_true) - true for factor in (0.95, 1.05)]
     small = np.mean(np.abs(off), axis=0)
-    measures["lambda_5_percent"] = lambda weights: float(weights @ small / weights.sum())
+    measures["lambda_5_percent"] = average(small)
     return bootstrap(measures, resamples(table.formula, n_resamples))
 
 

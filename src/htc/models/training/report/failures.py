@@ -124,7 +124,7 @@ def _known(
     own = (everything.source == table.source[i]) & (everything.key == table.key[i])
     same = (everything.formula == formula) & ~own
     forms = everything.lambda_true[same & (everything.source == table.source[i])]
-    if forms.size and (_apart(forms.max(), table.lambda_true[i]) or _apart(forms.min(), table.lambda_true[i])):
+    if any(_apart(form, table.lambda_true[i]) for form in forms):
         span = f"{forms.min():.2f}" if forms.size == 1 else f"{forms.min():.2f} to {forms.max():.2f}"
         found.append(f"other crystals of this formula have λ {span}")
     for source in np.unique(everything.source[same]).tolist():
@@ -137,8 +137,7 @@ def _known(
     relatives = (elements == _elements(str(formula))) & (everything.formula != formula)
     n = len(np.unique(everything.formula[relatives]))
     if n < _FEW:
-        compounds = "no other compound" if n == 0 else "one other compound" if n == 1 else f"{n} other compounds"
-        found.append(f"{compounds} of these elements in the data")
+        found.append(f"other compounds of these elements in the data: {n or 'none'}")
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Final
@@ -14,6 +15,7 @@ from htc.materials.families import recognise
 from htc.materials.formulas import parse_formula
 from htc.models.training.report.measures import (
     Figures,
+    average,
     bootstrap,
     coverage,
     mean_absolute_error,
@@ -46,7 +48,7 @@ _SITE_EDGES: Final = (0, 2, 4, 6, 8, 10_000)
 
 @lru_cache(maxsize=65536)
 def chemistry_class(formula: str) -> str:
-    """Class by the first of these that it contains at all: H, O, halogen, N, C, B, chalcogen, pnictogen, Si/Ge.
+    """Class by the first that it contains at all: H, O, halogen, N, C, B, chalcogen, pnictogen, Si/Ge.
 
     What has none of them is an ``element`` or ``intermetallic``. Coarser than :func:`family`, which
     asks how much of it there is.
@@ -80,7 +82,7 @@ def _named(names: Iterable[str], order: Iterable[str] = ()) -> dict[str, BoolArr
 def _by_true_tc(table: PredictionTable) -> dict[str, BoolArray]:
     tc = table.tc_true()
     groups = {}
-    for low, high in zip(_TC_EDGES_K[:-1], _TC_EDGES_K[1:], strict=True):
+    for low, high in itertools.pairwise(_TC_EDGES_K):
         inside = (tc > low) & (tc <= high) if low > 0.0 else tc <= high
         groups[f"above {low:g} K" if np.isinf(high) else f"{low:g} to {high:g} K"] = inside
     return groups
@@ -88,7 +90,7 @@ def _by_true_tc(table: PredictionTable) -> dict[str, BoolArray]:
 
 def _by_sites(table: PredictionTable) -> dict[str, BoolArray]:
     groups = {}
-    for low, high in zip(_SITE_EDGES[:-1], _SITE_EDGES[1:], strict=True):
+    for low, high in itertools.pairwise(_SITE_EDGES):
         inside = (table.n_sites > low) & (table.n_sites <= high)
         groups[f"more than {low}" if high == _SITE_EDGES[-1] else f"{low + 1} to {high}"] = inside
     return groups
@@ -139,19 +141,19 @@ def _figures(table: PredictionTable, inside: BoolArray, weights: NDArray[np.floa
     drawn = drawn[drawn.sum(axis=1) > 0.0]
     of_all = bootstrap(
         {
-            "share": lambda w: float(w @ mask / w.sum()),
-            "share_of_tc_error": lambda w: float(w @ (mask * error) / (w @ error)),
+            "share": average(mask),
+            "share_of_tc_error": lambda w: np.asarray(w @ (mask * error) / (w @ error)),
         },
         weights,
     )
-    bias, true = (tc - tc_true)[inside], tc_true[inside]
+    true = tc_true[inside]
     return of_all | bootstrap(
         {
             "lambda_mae": mean_absolute_error(part.lambda_true, part.lambda_ep),
             "omega_log_mae_k": mean_absolute_error(part.omega_log_true, part.omega_log),
             "tc_mae_k": mean_absolute_error(true, tc[inside]),
-            "tc_bias_k": lambda w: float(w @ bias / w.sum()),
-            "mean_tc_k": lambda w: float(w @ true / w.sum()),
+            "tc_bias_k": average((tc - tc_true)[inside]),
+            "mean_tc_k": average(true),
             "coverage_95": coverage(true, part.tc_lower_95, part.tc_upper_95),
         },
         drawn,

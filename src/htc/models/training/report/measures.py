@@ -1,8 +1,8 @@
 """Figures of merit with their bootstrap intervals.
 
-A figure is a function of weights, one a material: all ones give the figure itself, and the counts of a
-bootstrap resample its value there. Formulas are resampled, not rows: two crystals of one compound
-err together and are no independent evidence.
+A figure is a function of weights of shape ``(..., n)``, one a material: all ones give the figure itself, and
+the counts of bootstrap resamples its values there. Formulas are resampled, not rows: two crystals of one
+compound err together and are no independent evidence.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ __all__ = [
     "HIGH_TC_K",
     "Figure",
     "Figures",
+    "average",
     "average_precision",
     "bootstrap",
     "coverage",
@@ -31,7 +32,7 @@ __all__ = [
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
-Measure = Callable[[FloatArray], float]
+Measure = Callable[[FloatArray], FloatArray]
 
 HIGH_TC_K: Final = 5.0
 N_RESAMPLES: Final = 1000
@@ -58,27 +59,34 @@ class Figure:
 Figures = Mapping[str, Figure]
 
 
+def average(values: FloatArray) -> Measure:
+    """Mean of values of shape ``(n,)``."""
+    return lambda weights: np.asarray(weights @ values / weights.sum(axis=-1))
+
+
 def mean_absolute_error(true: FloatArray, predicted: FloatArray) -> Measure:
     """MAE; both of shape ``(n,)``."""
-    error = np.abs(predicted - true)
-    return lambda weights: float(weights @ error / weights.sum())
+    return average(np.abs(predicted - true))
 
 
 def r2(true: FloatArray, predicted: FloatArray) -> Measure:
     """Coefficient of determination; NaN where the true values do not vary."""
     squared = (predicted - true) ** 2
 
-    def measure(weights: FloatArray) -> float:
-        total = weights.sum()
-        mean = weights @ true / total
-        spread = float(weights @ (true - mean) ** 2)
-        return 1.0 - float(weights @ squared) / spread if spread > 0.0 else float("nan")
+    centred = true - true.mean()
+
+    def measure(weights: FloatArray) -> FloatArray:
+        total = weights.sum(axis=-1)
+        spread = np.asarray(weights @ centred**2 - (weights @ centred) ** 2 / total)
+        left = np.asarray(weights @ squared)
+        known = spread > 1e-12 * total
+        return np.asarray(1.0 - np.divide(left, spread, out=np.full_like(spread, np.nan), where=known))
 
     return measure
 
 
 def average_precision(positive: BoolArray, score: FloatArray) -> Measure:
-    """Area under the precision-recall curve by steps, ties of the score counted together; NaN without positives.
+    """Area under the precision-recall curve by steps, ties counted together; NaN without positives.
 
     Args:
         positive: what is looked for, shape ``(n,)``.
@@ -88,21 +96,23 @@ def average_precision(positive: BoolArray, score: FloatArray) -> Measure:
     hit = positive[order].astype(np.float64)
     last_of_tie = np.append(np.diff(score[order]) != 0.0, True)
 
-    def measure(weights: FloatArray) -> float:
-        ordered = weights[order]
-        found, seen = np.cumsum(hit * ordered)[last_of_tie], np.cumsum(ordered)[last_of_tie]
-        if found[-1] == 0.0:
-            return float("nan")
+    def measure(weights: FloatArray) -> FloatArray:
+        ordered = weights[..., order]
+        found = np.cumsum(hit * ordered, axis=-1)[..., last_of_tie]
+        seen = np.cumsum(ordered, axis=-1)[..., last_of_tie]
         precision = np.divide(found, seen, out=np.zeros_like(found), where=seen > 0.0)
-        return float(np.diff(found, prepend=0.0) @ precision / found[-1])
+        summed = (np.diff(found, prepend=0.0, axis=-1) * precision).sum(axis=-1)
+        positives = found[..., -1]
+        return np.asarray(
+            np.divide(summed, positives, out=np.full_like(positives, np.nan), where=positives > 0.0)
+        )
 
     return measure
 
 
 def coverage(true: FloatArray, lower: FloatArray, upper: FloatArray) -> Measure:
     """Share of the true values inside their intervals."""
-    inside = ((true >= lower) & (true <= upper)).astype(np.float64)
-    return lambda weights: float(weights @ inside / weights.sum())
+    return average(((true >= lower) & (true <= upper)).astype(np.float64))
 
 
 def resamples(formulas: NDArray[np.str_], n: int = N_RESAMPLES, seed: int = _SEED) -> FloatArray:
@@ -123,10 +133,10 @@ def bootstrap(measures: Mapping[str, Measure], weights: FloatArray) -> dict[str,
     out: dict[str, Figure] = {}
     ones = np.ones(weights.shape[1])
     for name, measure in measures.items():
-        values = np.array([measure(row) for row in weights])
+        values = measure(weights)
         values = values[np.isfinite(values)]
         low, high = np.quantile(values, [0.025, 0.975]) if values.size else (np.nan, np.nan)
-        out[name] = Figure(measure(ones), float(low), float(high))
+        out[name] = Figure(float(measure(ones)), float(low), float(high))
     return out
 
 

@@ -155,9 +155,7 @@ def read_predictions(path: Path) -> PredictionTable:
     try:
         stored = pq.read_table(file)
     except (OSError, pa.ArrowException) as error:
-        raise InputError(
-            f"the predictions cannot be read: {error}", where=str(file), hint=hint
-        ) from error
+        raise InputError(f"the predictions cannot be read: {error}", where=str(file), hint=hint) from error
     missing = [name for name in COLUMNS if name not in stored.column_names]
     if missing:
         raise InputError(f"columns are missing: {', '.join(missing)}", where=str(file), hint=hint)
