@@ -100,9 +100,10 @@ def complaint(arguments: str) -> str | None:
     while words and hasattr(command, "commands"):
         if words[0].startswith("-"):
             break
-        if words[0] not in command.commands:
+        default = getattr(command, "default_command", None)
+        if words[0] not in command.commands and default is None:
             return f"there is no command {words[0]!r}"
-        command = command.commands[words.pop(0)]
+        command = command.commands[words.pop(0) if words[0] in command.commands else default]
     known = {o for p in command.params for o in (*p.opts, *p.secondary_opts)} | {"--help", "-h"}
     for word in words:
         if word == "--":

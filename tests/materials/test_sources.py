@@ -117,6 +117,16 @@ def test_the_question_is_proper_optimade(provider: Provider) -> None:
     assert found.note is None
 
 
+def test_a_chemical_system_is_asked_for_in_what_every_provider_understands(provider: Provider) -> None:
+    provider.answer = page(row(1, _x_energy_above_hull=0.2), row(2, _x_energy_above_hull=0.0))
+    found = OptimadeSource(provider.url).find_system(["Sn", "Nb"])
+    _, query, _ = provider.asked[0]
+    assert query["filter"] == ['elements HAS ALL "Nb","Sn" AND nelements=2']
+    assert [f.hull_distance_ev for f in found] == [0.0, 0.2]
+    assert OptimadeSource(provider.url).find_system(["Nb"], 100.0) == []
+    assert len(provider.asked) == 1
+
+
 @pytest.mark.parametrize("key", ["_alexandria_hull_distance", "_exmpl_energy_above_hull", "_oqmd_stability"])
 def test_the_most_stable_comes_first(provider: Provider, key: str) -> None:
     provider.answer = page(row(1, **{key: 0.3}), row(2, **{key: 0.0}), row(3, **{key: 0.1}))

@@ -35,10 +35,12 @@ _DEFAULT = "assess"
 class _AssessByDefault(TyperGroup):
     """A group whose first argument, where it is no command, is something to assess."""
 
+    default_command = _DEFAULT
+
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Put the default command before arguments that name none."""
         if args and args[0] not in self.commands and args[0] not in {"-h", "--help"}:
-            args = [_DEFAULT, *args]
+            args = [self.default_command, *args]
         return super().parse_args(ctx, args)
 
 
@@ -113,7 +115,7 @@ def assess(
 
     Example: `htc stability MgB2.cif --potential sevennet-0`
 
-    Example: `htc stability candidates.zip --no-phonons --competitors my_phases/ --json`
+    Example: `htc stability assess candidates.zip --no-phonons --competitors my_phases/ --json`
     """
     from htc.cli.stability_run import assessor_or_tables, stages
     from htc.materials.inputs import iter_inputs
