@@ -111,30 +111,6 @@ def test_the_origin_of_a_spectrum_comes_back(database: Database, make_prediction
         assert found.all() == [origin, None]
 
 
-def test_stability_found_later_joins_the_prediction(database: Database, make_prediction: Make) -> None:
-    def examined(**changes: Any) -> dict[str, Any]:
-        (saved,) = save(database, [make_prediction(1, **changes)])
-        assert saved.id == first.id
-        assert not saved.is_new
-        p = get(database, saved.id).prediction
-        return {name: getattr(p, name) for name in EXAMINED}
-
-    (first,) = save(database, [make_prediction(1)])
-    assert examined(**EXAMINED) == EXAMINED
-    # Asked for Tc again, or for less: what was found stays.
-    assert examined() == EXAMINED
-    closer = {"thermo_stable": True, "hull_distance_ev": 0.0, "hull_competitors": 20}
-    potential = {"stability_potential": "sevennet-l3i5"}
-    assert examined(**closer, **potential) == EXAMINED | closer
-    assert examined(**potential) == EXAMINED | closer
-    undecided = {"phonon_verdict": "undecided", "imaginary_modes_count": 1, "lowest_frequency_thz": -0.2}
-    assert examined(**undecided, **potential) == EXAMINED | closer | undecided | {"phonon_stable": None}
-    # A row speaks of one potential: by another one everything is new.
-    other = dict.fromkeys(EXAMINED) | closer | {"stability_potential": "JARVIS dft_3d"}
-    assert examined(**other) == other
-    assert counts(database) == (1, 1)
-
-
 def test_a_composition_writes_no_structure_run(database: Database, make_prediction: Make) -> None:
     save(database, [make_prediction(1, structure=None, structure_origin=None)])
     assert counts(database) == (0, 1)

@@ -216,7 +216,6 @@ def _write(
         for p in new.values()
     ]
     written = {**{h: (i, False) for h, i in known.items()}, **_insert(connection, htc_predictions, rows)}
-    _note_stability(connection, [p for h, p in unique.items() if not written[h][1]])
     saved: list[Saved] = []
     seen: set[str] = set()
     for prediction in chunk:
@@ -232,34 +231,6 @@ def _bring_back(connection: sa.Connection, hashes: Sequence[str]) -> None:
         aside = table.c.input_hash.in_(hashes) & table.c.deleted_at.is_not(None)
         if connection.execute(sa.select(sa.exists().where(aside))).scalar_one():
             connection.execute(sa.update(table).where(aside).values(deleted_at=None))
-
-
-def _note_stability(connection: sa.Connection, predictions: Iterable[Prediction]) -> None:
-    """Write what was found about the stability of materials whose Tc is stored already.
-
-    Tc does not follow from it, so it is no part of ``input_hash``. What was not asked this time stays, unless
-    another potential gave it: a row speaks of one potential.
-    """
-    t = htc_predictions.c
-    for prediction in predictions:
-        potential = prediction.stability_potential
-        if potential is None:
-            continue
-        every = _stability(prediction)
-        asked = {_COLUMN_OF.get(n, n): getattr(prediction, n) for n in _asked_for(prediction)}
-        for same, values in (
-            (t.stability_potential.is_distinct_from(potential), every),
-            (t.stability_potential == potential, asked),
-        ):
-            differs = [t[column].is_distinct_from(value) for column, value in values.items()]
-            if differs:
-                mine = (t.input_hash == prediction.input_hash, same, sa.or_(*differs))
-                connection.execute(sa.update(htc_predictions).where(*mine).values(values))
-
-
-def _asked_for(prediction: Prediction) -> tuple[str, ...]:
-    phonons = () if prediction.phonon_verdict is None else _PHONONS
-    return phonons if prediction.hull_distance_ev is None else (*phonons, *_HULL)
 
 
 def _insert(connection: sa.Connection, table: sa.Table, rows: list[Row]) -> dict[str, tuple[str, bool]]:
@@ -308,12 +279,6 @@ def _bete_row(prediction: Prediction, run: str | None) -> Row:
     }
 
 
-_PHONONS: Final = ("phonon_stable", "phonon_verdict", "imaginary_modes_count", "lowest_frequency_thz")
-_HULL: Final = ("thermo_stable", "hull_distance_ev", "hull_competitors")
-_STABILITY: Final = (*_PHONONS, *_HULL, "stability_potential")
-"""Fields of the record that an examination of the stability fills."""
-_COLUMN_OF: Final = {"hull_distance_ev": "hull_distance_eV"}
-
 _SAME_NAME: Final = (
     "composition",
     "reduced_formula",
@@ -340,6 +305,13 @@ _SAME_NAME: Final = (
     "applicable",
     "reason",
     "structure_origin",
+    "phonon_stable",
+    "phonon_verdict",
+    "imaginary_modes_count",
+    "lowest_frequency_thz",
+    "thermo_stable",
+    "hull_competitors",
+    "stability_potential",
     "model_tier",
     "model_id",
     "input_hash",
@@ -357,17 +329,13 @@ def _prediction_row(prediction: Prediction, run: str | None) -> Row:
     return {
         "id": str(uuid.uuid4()),
         **{name: getattr(prediction, name) for name in _SAME_NAME},
-        **_stability(prediction),
+        "hull_distance_eV": prediction.hull_distance_ev,
         "pressure_required_gpa": prediction.pressure_gpa,
         "extrapolation_reasons": list(prediction.extrapolation_reasons),
         "structure_info": _structure_info(prediction),
         "experiment_id": run,
         "provenance": provenance,
     }
-
-
-def _stability(prediction: Prediction) -> Row:
-    return {_COLUMN_OF.get(name, name): getattr(prediction, name) for name in _STABILITY}
 
 
 def _structure_info(prediction: Prediction) -> Row | None:
@@ -420,7 +388,6 @@ def _stored(row: sa.Row[Any]) -> StoredPrediction:
             provenance=about_spectrum.get("provenance", {}),
         )
     same = {name: getattr(row, name) for name in _SAME_NAME if name != "xi_parameter"}
-    same |= {name: getattr(row, _COLUMN_OF.get(name, name)) for name in _STABILITY}
     # Rows of earlier versions leave these empty; the record wants words.
     for name in ("source", "family", "composition", "reduced_formula", "prediction_method"):
         same[name] = same[name] if same[name] is not None else "unknown"
@@ -429,6 +396,7 @@ def _stored(row: sa.Row[Any]) -> StoredPrediction:
         | {"input_hash": row.input_hash or "", "extrapolation_warning": bool(row.extrapolation_warning)},
         extrapolation_reasons=tuple(row.extrapolation_reasons),
         pressure_gpa=row.pressure_required_gpa or 0.0,
+        hull_distance_ev=row.hull_distance_eV,
         # The last two: documents of an earlier version that did not look like a crystal.
         structure=row.structure or row.structure_json or (info or {}).get("structure"),
         spectrum=spectrum,
