@@ -207,9 +207,10 @@ class TcDistribution:
 
     def expectation(self, above_k: float = 0.0) -> FloatArray:
         """Mean of what Tc exceeds ``above_k`` by, K, shape ``(n,)``: at 0 the mean of Tc itself."""
-        nodes, weights = _midpoints()
-        values = np.stack([self.at(np.full(len(self), node)) for node in nodes])
-        return np.asarray(weights @ np.maximum(values - above_k, 0.0))
+        total = np.zeros(len(self))
+        for node, weight in zip(_GRID, _weights(), strict=True):
+            total += weight * np.maximum(self.at(np.full(len(self), node)) - above_k, 0.0)
+        return total
 
     def normal_score(self, position: NDArray[np.int64], tc_k: FloatArray) -> FloatArray:
         """Normal scores of the residuals of materials whose Tc became known; at most 3 in size.
@@ -234,9 +235,10 @@ class TcDistribution:
 
 
 @lru_cache(maxsize=1)
-def _midpoints(n: int = 200) -> tuple[FloatArray, FloatArray]:
-    """Normal scores in the middle of n slices of equal probability, and their weights."""
-    return np.interp((np.arange(n) + 0.5) / n, _normal_cdf(), _GRID), np.full(n, 1.0 / n)
+def _weights() -> FloatArray:
+    """Weight of each normal score of the grid in a mean."""
+    density = np.exp(-0.5 * _GRID**2)
+    return np.asarray(density / density.sum())
 
 
 def _log_lambda(tc: FloatArray, omega: FloatArray, lambda_ep: FloatArray, mu: FloatArray) -> FloatArray:
