@@ -87,8 +87,9 @@ def test_a_file_is_assessed_and_a_bad_one_beside_it_said(run: Run, cu3au: Path, 
     good, wrong = json.loads(done.out)
     assert done.code == ExitCode.PARTIAL
     assert (good["reduced_formula"], good["thermo_stable"], good["hull_distance_ev"]) == ("Cu3Au", True, 0.0)
-    assert good["hull_competitors"] == 2
-    assert good["hull"]["says"] == "on the hull of 2 known phases"
+    assert {c["name"] for c in good["hull"]["competitors"]} == {"Cu", "Au", "CuAu"}
+    assert good["hull_competitors"] == 3
+    assert good["hull"]["says"] == "on the hull of 3 known phases"
     assert good["potential_id"] == "emt@ase"
     assert (good["phonon_stable"], good["error"]) == (None, None)
     assert "bad.cif" in wrong["error"]
@@ -98,7 +99,7 @@ def test_a_file_is_assessed_and_a_bad_one_beside_it_said(run: Run, cu3au: Path, 
 def test_people_are_told_of_how_many_phases(run: Run, cu3au: Path) -> None:
     done = run("stability", cu3au, "--no-store", "--no-made-up", "--no-phonons")
     assert done.code == ExitCode.OK
-    assert "on the hull of 2 known phases" in done.out
+    assert "on the hull of 3 known phases" in done.out
     assert "potential: emt@ase" in done.err
 
 
@@ -151,7 +152,9 @@ def test_predictions_carry_the_verdicts(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "Al.cif"
     cell.to(filename=str(path))
     (plain,) = json.loads(run("predict", path, "--no-store", "--json").out)
-    (entry,) = json.loads(run("predict", path, "--no-store", "--with-stability", "--json").out)
+    done = run("predict", path, "--no-store", "--with-stability", "--json")
+    assert done.code == ExitCode.OK, done.err
+    (entry,) = json.loads(done.out)
     assert plain["phonon_stable"] is plain["hull_distance_ev"] is plain["stability_potential"] is None
     assert entry["tc_predicted"] == plain["tc_predicted"]
     assert entry["stability_potential"] == "emt@ase"

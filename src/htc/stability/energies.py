@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -101,28 +102,43 @@ class Energies:
             MissingExtraError: ASE is not installed.
             StorageError: the cache cannot be written.
         """
+        energy = self._at_best_volume(competitor)["energy"]
+        return None if energy is None else float(energy)
+
+    def _at_best_volume(self, competitor: Competitor) -> dict[str, Any]:
+        """``energy`` in eV/atom and ``volume`` in Å^3/atom; None for both where there is no number."""
         settings = self._settings()
         kept = self.cache.get("static", competitor.structure, **settings) if self.cache else None
         if kept is None:
-            kept = {"energy": self._best_volume(competitor.structure)}
+            energy, volume = self._best_volume(competitor.structure)
+            kept = {"energy": energy, "volume": volume}
             if self.cache:
                 self.cache.put("static", competitor.structure, kept, **settings)
-        energy = kept["energy"]
-        return None if energy is None else float(energy)
+        return kept
 
     def _settings(self, **more: Any) -> dict[str, Any]:
         return {"potential": self.potential.potential_id, "pressure_gpa": float(self.pressure_gpa), **more}
 
     def _relax(self, competitor: Competitor, progress: Progress | None) -> dict[str, Any]:
+        start = primitive_standardised(competitor.structure).structure
+        if competitor.made_up:
+            # Its volume is a guess, and a relaxation that begins far off goes astray.
+            volume = self._at_best_volume(competitor)["volume"]
+            if volume is None:
+                return {"reason": "the potential gives no energy at any volume"}
+            start.scale_lattice(volume * len(start))
         try:
-            relaxation = relax(
-                primitive_standardised(competitor.structure).structure,
-                self.potential,
-                pressure_gpa=self.pressure_gpa,
-                fmax=self.fmax,
-                max_steps=self.max_steps,
-                progress=progress,
-            )
+            with warnings.catch_warnings():
+                # A first step that is long is no fault: what it leads to is counted only where it converges.
+                warnings.filterwarnings("ignore", "FixSymmetry adjust_cell may be ill behaved", UserWarning)
+                relaxation = relax(
+                    start,
+                    self.potential,
+                    pressure_gpa=self.pressure_gpa,
+                    fmax=self.fmax,
+                    max_steps=self.max_steps,
+                    progress=progress,
+                )
         except (MissingExtraError, StorageError):
             raise
         except HTCError as error:
@@ -141,10 +157,10 @@ class Energies:
             "phase": {name: getattr(phase, name) for name in fields} | {"amounts": amounts},
         }
 
-    def _best_volume(self, structure: Structure) -> float | None:
-        """Lowest enthalpy over volumes, by secant steps of the pressure in ln V."""
+    def _best_volume(self, structure: Structure) -> tuple[float | None, float | None]:
+        """Lowest enthalpy, eV/atom, and its volume, Å^3/atom, by secant steps of the pressure in ln V."""
         cell = primitive_standardised(structure).structure
-        best: float | None = None
+        best: tuple[float | None, float | None] = None, None
         before: tuple[float, float] | None = None
         log_v, n = float(np.log(cell.volume)), len(cell)
         for _ in range(_EVALUATIONS):
@@ -158,7 +174,8 @@ class Energies:
             enthalpy = (found.energy_ev + self.pressure_gpa / _GPA_PER_EV_A3 * scaled.volume) / n
             if not (np.isfinite(pressure) and np.isfinite(enthalpy)):
                 return best
-            best = enthalpy if best is None else min(best, enthalpy)
+            if best[0] is None or enthalpy < best[0]:
+                best = float(enthalpy), float(scaled.volume) / n
             step = pressure / _bulk_modulus(before, log_v, pressure)
             before = log_v, pressure
             step = float(np.clip(step, -_STEP, _STEP))
