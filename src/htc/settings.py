@@ -61,7 +61,7 @@ class Settings(BaseSettings):
         description="Folder of the electron-phonon model to use. Unset: the model shipped in the package.",
     )
     tier: Literal["fast", "default", "best"] = Field(
-        default="fast",
+        default="default",
         description="Tier of the model: fast for a first cut of many, default, or best (needs the extra "
         "[mlip] and a quarter of a second a crystal).",
     )

@@ -27,7 +27,7 @@ def test_the_card_in_json_follows_its_schema(run: Run) -> None:
 def test_the_card_for_people(run: Run) -> None:
     done = run("model", "info")
     assert done.code == 0
-    for text in ("ambient-trees-1+", "Alexandria", "CC BY 4.0", "held-out fold", "limits", "cuprates"):
+    for text in ("ambient-networks-1+", "Alexandria", "CC BY 4.0", "held-out fold", "limits", "cuprates"):
         assert text in done.out
 
 

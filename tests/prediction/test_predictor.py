@@ -81,11 +81,15 @@ def test_a_metal_has_a_complete_record(predict: Predict) -> None:
         assert np.isfinite(getattr(nb, name)), name
     assert nb.xi_parameter == pytest.approx(nb.lambda_ep / (1 + nb.lambda_ep))
     assert nb.mu_star == 0.13
-    assert nb.omega_2 is None
+    assert nb.model_tier == "default"
+    assert nb.omega_2 is not None
+    assert nb.omega_2 >= nb.omega_log
+    assert nb.tc_experiment is not None
+    assert nb.tc_experiment_lower_95ci <= nb.tc_experiment <= nb.tc_experiment_upper_95ci
     assert nb.confidence_level in {"medium", "high"}
     assert not nb.extrapolation_warning
     assert nb.structure_origin == "library: Nb"
-    assert nb.model_id.startswith("ambient-trees-")
+    assert nb.model_id.startswith("ambient-networks-")
     assert len(nb.input_hash) == 64
     assert "structure" in nb.prediction_method
     json.dumps(nb.as_dict(), allow_nan=False)

@@ -55,7 +55,7 @@ def test_health(client: Client) -> None:
     assert (body["status"], body["database"], body["dependencies"]) == ("ok", "connected", True)
     assert body["features"] == {"predict": True}
     assert body["problems"] == []
-    assert body["model"].startswith("ambient-trees-")
+    assert body["model"].startswith("ambient-networks-")
     assert body["database_revision"].startswith("00")
 
 
