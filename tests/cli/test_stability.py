@@ -151,7 +151,9 @@ def test_predictions_carry_the_verdicts(run: Run, tmp_path: Path) -> None:
     cell = Structure.from_spacegroup("Fm-3m", Lattice.cubic(4.05), ["Al"], [[0, 0, 0]])
     path = tmp_path / "Al.cif"
     cell.to(filename=str(path))
-    (plain,) = json.loads(run("predict", path, "--no-store", "--json").out)
+    without = run("predict", path, "--no-store", "--json")
+    assert without.code == ExitCode.OK, without.err
+    (plain,) = json.loads(without.out)
     done = run("predict", path, "--no-store", "--with-stability", "--json")
     assert done.code == ExitCode.OK, done.err
     (entry,) = json.loads(done.out)
