@@ -178,7 +178,8 @@ def _minimise(
     # The standard cell is exact: a wider tolerance could only find symmetry that is not there.
     atoms.set_constraint(keep_symmetry(atoms, symprec=1e-3))
     pressure = pressure_gpa / _EV_PER_A3_IN_GPA
-    optimizer = quasi_newton(cell_filter(atoms, scalar_pressure=pressure), logfile=None)
+    # A step of 0.1 deforms a cell of one atom by a tenth; ASE keeps symmetry through no more than a quarter.
+    optimizer = quasi_newton(cell_filter(atoms, scalar_pressure=pressure), logfile=None, maxstep=0.1)
     start = atoms.get_volume()
     reason: str | None = f"not converged in {max_steps} steps"
     steps = 0
