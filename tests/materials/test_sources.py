@@ -256,6 +256,8 @@ def test_the_materials_project_is_asked_with_the_key(provider: Provider) -> None
     assert headers["X-API-KEY"] == KEY
     assert [f.origin for f in found] == ["materials-project: mp-2", "materials-project: mp-1"]
     assert found[0].hull_distance_ev == 0.0
+    MaterialsProjectSource(KEY, base_url=provider.url).find_system(["Mg", "B"])
+    assert provider.asked[1][1]["chemsys"] == ["B-Mg"]
 
 
 def test_a_refused_key_is_a_matter_of_settings_and_is_not_shown(provider: Provider) -> None:

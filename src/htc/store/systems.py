@@ -34,9 +34,7 @@ class StoredSystems:
         self.database = database
 
     def find_system(self, elements: Sequence[str], pressure_gpa: float = 0.0) -> list[FoundStructure]:
-        """Crystals of exactly these elements at about this pressure, each once, at most fifty.
-
-        Those with the smallest distance to a hull come first, then the newest.
+        """Crystals of exactly these elements at about this pressure, each once, the newest fifty.
 
         Raises:
             StoreError: the database does not answer.
@@ -45,30 +43,25 @@ class StoredSystems:
 
         from htc.materials.sources import FoundStructure
 
-        p = htc_predictions.c
+        p, s = htc_predictions.c, structures.c
         tolerance = _SAME_PRESSURE * pressure_gpa
         newest = (
-            sa.select(
-                structures.c.hash,
-                p.id,
-                p.hull_distance_eV,
-                p.pressure_required_gpa,
-                p.created_at,
-                structures.c.structure,
-            )
-            .join(structures, structures.c.hash == p.structure_hash)
+            sa.select(p.id, p.pressure_required_gpa, p.created_at)
             .where(
-                structures.c.elements == sorted(elements),
+                p.structure_hash == s.hash,
                 p.deleted_at.is_(None),
                 p.pressure_required_gpa.between(pressure_gpa - tolerance, pressure_gpa + tolerance),
             )
-            .distinct(structures.c.hash)
-            .order_by(structures.c.hash, p.hull_distance_eV.asc().nulls_last(), p.created_at.desc(), p.id)
-            .subquery()
+            .order_by(p.created_at.desc(), p.id)
+            .limit(1)
+            .lateral()
         )
         query = (
-            sa.select(newest)
-            .order_by(newest.c.hull_distance_eV.asc().nulls_last(), newest.c.created_at.desc(), newest.c.id)
+            sa.select(newest.c.id, newest.c.pressure_required_gpa, s.structure)
+            .select_from(structures.join(newest, sa.true()))
+            # Containment has an index, equality has none.
+            .where(s.elements.contains(sorted(elements)), s.nelements == len(set(elements)))
+            .order_by(newest.c.created_at.desc(), newest.c.id)
             .limit(_MOST)
         )
         with self.database.connect() as connection:
