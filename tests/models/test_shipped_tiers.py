@@ -102,7 +102,7 @@ def test_the_numbers_of_the_default_tier_do_not_drift() -> None:
 @pytest.mark.data
 @pytest.mark.slow
 def test_the_card_says_what_the_weights_do(model: CouplingModel, tmp_path: Path) -> None:
-    """Every fifth row of fold 3 of the laboratory's data: the errors are those of the committed predictions."""
+    """Every fifth row of fold 3 of the laboratory's data has the errors that the card states."""
     folder = os.environ.get("HTC_DATA")
     if not folder:
         pytest.skip("HTC_DATA is not set")

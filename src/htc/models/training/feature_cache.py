@@ -27,7 +27,7 @@ FeatureKind = Literal["fast", "tight-binding", "embedding"]
 Arrays = dict[str, NDArray[Any]]
 
 CHUNK: Final = 128
-_VERSION: Final[dict[FeatureKind, str]] = {"fast": "3", "tight-binding": "2", "embedding": "sevennet-l3i5-1"}
+_VERSION: Final[dict[FeatureKind, str]] = {"fast": "3", "tight-binding": "3", "embedding": "sevennet-l3i5-1"}
 """Raised when a feature changes its meaning, so that no old chunk is taken for a new one."""
 
 

@@ -33,7 +33,7 @@ class NetworkSettings:
 
     hidden: int = 128
     layers: int = 3
-    epochs: int = 32
+    epochs: int = 26
     batch: int = 64
     learning_rate: float = 1.5e-3
     weight_decay: float = 0.02

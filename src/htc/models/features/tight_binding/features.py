@@ -135,7 +135,7 @@ _MEAN_WINDOW: Final = 3.0
 _LIGHT: Final = 20.0
 """u."""
 _SPACING_COARSE, _MOST_COARSE = 0.60, 4
-_SPACING_FINE, _MOST_FINE = 0.32, 8
+_SPACING_FINE, _MOST_FINE = 0.32, 12
 _LARGE: Final = 120
 """Orbitals, beyond which the fine mesh is thinned."""
 _SPACING_LARGE, _MOST_LARGE = 0.50, 4
@@ -201,7 +201,7 @@ def tight_binding(standardised: Standardised) -> TightBinding:
     on_site = hamiltonian.level + shells.member @ shifts
     matrix[:, diagonal, diagonal] += on_site
     energies, states = np.linalg.eigh(matrix)
-    level = fermi_level(energies, mesh.weights, electrons, _TEMPERATURE)
+    level, gap = _level_and_gap(energies, mesh.weights, electrons)
     surface = fermi_surface(hamiltonian, mesh, kept, energies, states, level)
     weight = states.real**2 + states.imag**2
     local = _LocalSums.of(hamiltonian, orbits, mesh.weights, energies, weight, on_site, level)
@@ -217,11 +217,22 @@ def tight_binding(standardised: Standardised) -> TightBinding:
             energies,
             level,
             electrons,
+            gap,
             residual,
             float(standardised.structure.volume),
         ),
         orbits=_by_orbit(sites, orbits, standardised.n_orbits),
     )
+
+
+def _level_and_gap(energies: FloatArray, weights: FloatArray, electrons: float) -> tuple[float, float]:
+    """Fermi level and gap, eV; the level of an insulator is in the middle of its gap."""
+    full = round(electrons / 2.0)
+    if abs(electrons / 2.0 - full) < 1e-6 and 0 < full < energies.shape[1]:
+        top, bottom = float(energies[:, full - 1].max()), float(energies[:, full].min())
+        if bottom > top:
+            return 0.5 * (top + bottom), bottom - top
+    return fermi_level(energies, weights, electrons, _TEMPERATURE), 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -384,6 +395,7 @@ def _cell_values(
     energies: FloatArray,
     level: float,
     electrons: float,
+    gap: float,
     residual: float,
     volume: float,
 ) -> FloatArray:
@@ -412,10 +424,6 @@ def _cell_values(
     with np.errstate(invalid="ignore"):
         centres = [float(np.nanmean(sites.centre[:, s])) if orbital_count[s] else np.nan for s in range(3)]
     counts = sites.count.sum(axis=0) / n_sites
-    full = round(electrons / 2.0)
-    gap = 0.0
-    if abs(electrons / 2.0 - full) < 1e-6 and 0 < full < len(hamiltonian):
-        gap = max(0.0, float(energies[:, full].min() - energies[:, full - 1].max()))
     stiffness = sites.stiffness / masses
     return np.array(
         [

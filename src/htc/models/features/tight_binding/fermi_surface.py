@@ -31,6 +31,8 @@ _ADAPTIVE: Final = 1.0
 _ADAPTIVE_RANGE: Final = (0.05, 0.5)
 """Smearing by the dispersion between mesh points, times this, within these bounds in eV
 (J. R. Yates et al., doi:10.1103/PhysRevB.75.195121)."""
+_DEGENERATE: Final = 1e-5
+"""eV."""
 _WINDOW: Final = 4.0
 """In units of the smearing."""
 
@@ -90,11 +92,14 @@ def fermi_surface(
     weight = mesh.weights[rows, None] * gaussian(away, SMEARING)
     density = float(weight.sum())
 
-    moved = velocity_matrix @ chosen[:, None]
-    velocity = np.einsum("knb,kxnb->kbx", chosen.conj(), moved).real
-    squared = np.einsum("kb,kbx,kby->xy", weight, velocity, velocity) / max(density, 1e-12)
+    # Within a degenerate level only the whole block of the velocity has a meaning.
+    velocity = chosen.conj().transpose(0, 2, 1)[:, None] @ (velocity_matrix @ chosen[:, None])
+    same = np.abs(away[:, :, None] - away[:, None, :]) < _DEGENERATE
+    velocity *= same[:, None]
+    squares = (velocity[:, :, None] * velocity.conj()[:, None]).real.sum(axis=-1)  # (k, x, y, b)
+    squared = np.einsum("kb,kxyb->xy", weight, squares) / max(density, 1e-12)
     turned = operations.cartesian @ squared @ operations.cartesian.transpose(0, 2, 1)
-    speed = np.linalg.norm(velocity, axis=-1)
+    speed = np.sqrt(np.einsum("kxxb->kb", squares))
     width = np.clip(_ADAPTIVE * speed * mesh.spacing, *_ADAPTIVE_RANGE)
     adaptive = float((mesh.weights[rows, None] * gaussian(away, width)).sum())
 

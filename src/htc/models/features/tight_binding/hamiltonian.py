@@ -64,16 +64,22 @@ class Hamiltonian:
         return phases
 
     def _assembled(self, phases: ComplexArray, values: FloatArray) -> ComplexArray:
-        """Sum over bonds and set into place: values ``(n_pairs, n_most, ...)`` to ``(n_k, n, n)``."""
+        """Sum over bonds and set into place: ``(n_pairs, n_most, ..., 9, 9)`` to ``(n_k, ..., n, n)``."""
         n_pairs, n_k, n_most = phases.shape
+        inner = values.shape[2:-2]
         flat = values.reshape(n_pairs, n_most, -1)
-        summed = (phases.real @ flat) + 1j * (phases.imag @ flat)
-        n_sites = len(self.numbers)
-        table = np.zeros((n_sites, n_sites, n_k, N_ORBITALS, N_ORBITALS), dtype=np.complex128)
-        table[self.pairs[:, 0], self.pairs[:, 1]] = summed.reshape(n_pairs, n_k, N_ORBITALS, N_ORBITALS)
-        wide = table.transpose(2, 0, 3, 1, 4).reshape(n_k, n_sites * N_ORBITALS, n_sites * N_ORBITALS)
+        summed = np.empty((n_pairs, n_k, flat.shape[2]), dtype=np.complex128)
+        summed.real = phases.real @ flat
+        summed.imag = phases.imag @ flat
+        blocks = summed.reshape(n_pairs, n_k, *inner, N_ORBITALS, N_ORBITALS)
+        n = len(self.numbers)
+        table = np.zeros((n_k, *inner, n, N_ORBITALS, n, N_ORBITALS), dtype=np.complex128)
+        table[..., self.pairs[:, 0], :, self.pairs[:, 1], :] = blocks
+        if len(self) == n * N_ORBITALS:
+            return table.reshape(n_k, *inner, len(self), len(self))
+        wide = table.reshape(n_k, *inner, n * N_ORBITALS, n * N_ORBITALS)
         place = self.site * N_ORBITALS + self.slot
-        return wide[:, place[:, None], place[None, :]]
+        return wide[..., place[:, None], place[None, :]]
 
     def hopping(self, wave_vectors: FloatArray) -> ComplexArray:
         """Hamiltonian without the levels, eV, shape ``(n_k, n, n)``, with phases exp(i k·d) of the bonds."""
@@ -85,12 +91,9 @@ class Hamiltonian:
         Both of shape ``(n_k, 3, n, n)``.
         """
         phases = self._phases(wave_vectors)
-        velocity = [
-            1j * self._assembled(phases, self.blocks * self.vectors[:, :, axis, None, None])
-            for axis in range(3)
-        ]
-        shift = [self._assembled(phases, self.gradients[:, :, axis]) for axis in range(3)]
-        return np.stack(velocity, axis=1), np.stack(shift, axis=1)
+        along = self.blocks[:, :, None] * self.vectors[:, :, :, None, None]
+        velocity = 1j * self._assembled(phases, along)
+        return velocity, self._assembled(phases, self.gradients)
 
 
 def build_hamiltonian(structure: Structure) -> Hamiltonian | None:

@@ -23,17 +23,18 @@ __all__ = ["Shells", "neutral_shifts", "shells_of"]
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-REPULSION_SP: Final = 3.0
+REPULSION: Final = 3.0
 """eV an electron; s and p together, weakened by the Madelung field of the neighbours that is left out."""
-REPULSION_D: Final = 8.0
-"""eV an electron in the d shell: the d count of a metal hardly changes from one compound to another."""
+REPULSION_OF_D_METAL: Final = 6.0
+"""eV an electron, in both shells of a d metal: neither count changes from one compound to another."""
 TEMPERATURE: Final = 0.25
 """k_B T of the occupations, eV, which makes a coarse mesh enough."""
 TOLERANCE: Final = 0.003
 """Electrons a site."""
-MOST_STEPS: Final = 12
+MOST_STEPS: Final = 16
 _LARGEST_STEP: Final = 3.0
 """eV."""
+_SHORTER: Final = 0.35
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,7 +67,7 @@ def shells_of(hamiltonian: Hamiltonian, orbits: IntArray) -> Shells:
         member=member,
         multiplicity=np.array([float((orbits == k // 2).sum()) for k in found]),
         neutral=neutral,
-        repulsion=np.where(d_shell, REPULSION_D, REPULSION_SP),
+        repulsion=np.where(table.n_orbitals[numbers] == 9, REPULSION_OF_D_METAL, REPULSION),
     )
 
 
@@ -90,7 +91,7 @@ def neutral_shifts(
     bare = hamiltonian.hopping(mesh.wave_vectors)
     bare[:, diagonal, diagonal] += hamiltonian.level
     shifts = np.zeros(len(shells.neutral)) if start is None else start
-    best, best_residual = shifts, np.inf
+    best, best_residual, step = shifts, np.inf, shifts
     for _ in range(MOST_STEPS):
         matrix = bare.copy()
         matrix[:, diagonal, diagonal] += shells.member @ shifts
@@ -102,6 +103,11 @@ def neutral_shifts(
         charge = 2.0 * shells.member.T @ filled / shells.multiplicity
         gap = shifts / shells.repulsion - (charge - shells.neutral)
         residual = float(np.abs(gap).max())
+        if residual > 1.5 * best_residual:
+            # Too far: levels have crossed. Go back most of the way.
+            step = _SHORTER * step
+            shifts = best + step
+            continue
         if residual < best_residual:
             best, best_residual = shifts, residual
         if residual < TOLERANCE:
@@ -109,7 +115,8 @@ def neutral_shifts(
         response = _response(energies, states, occupied, mesh.weights, shells)
         jacobian = np.diag(1.0 / shells.repulsion) - response / shells.multiplicity[:, None]
         step = -np.linalg.solve(jacobian, gap)
-        shifts = shifts + step * min(1.0, _LARGEST_STEP / float(np.abs(step).max()))
+        step *= min(1.0, _LARGEST_STEP / float(np.abs(step).max()))
+        shifts = shifts + step
     return best, best_residual
 
 

@@ -11,7 +11,9 @@ __all__ = ["fermi_function", "fermi_level"]
 
 FloatArray = NDArray[np.float64]
 
-_STEPS: Final = 60
+_STEPS: Final = 100
+_TOLERANCE: Final = 1e-8
+"""Electrons in the cell."""
 
 
 def fermi_function(energies: FloatArray, level: float, temperature: float) -> FloatArray:
@@ -28,16 +30,35 @@ def fermi_level(energies: FloatArray, weights: FloatArray, electrons: float, tem
         electrons: in the cell, both spins; at most two a band.
         temperature: k_B T, eV.
     """
-    low, high = float(energies.min()) - 10.0 * temperature, float(energies.max()) + 10.0 * temperature
-    middle = 0.5 * (low + high)
+    flat = energies.ravel()
+    share = np.repeat(2.0 * weights, energies.shape[1])
+    order = np.argsort(flat)
+    held = np.cumsum(share[order])
+    # The level of cold bands, and a bracket that heat cannot leave but across a gap.
+    cold = float(flat[order[min(int(np.searchsorted(held, electrons)), len(flat) - 1)]])
+
+    def excess(level: float) -> tuple[float, float]:
+        occupied = fermi_function(flat, level, temperature)
+        filled = share * occupied
+        total = float(filled.sum())
+        return total - electrons, (total - float(filled @ occupied)) / temperature
+
+    low = high = cold
+    reach = 3.0 * temperature
+    while excess(low)[0] > 0.0:
+        low, reach = low - reach, 2.0 * reach
+    reach = 3.0 * temperature
+    while excess(high)[0] < 0.0:
+        high, reach = high + reach, 2.0 * reach
+    middle, width = 0.5 * (low + high), high - low
     for _ in range(_STEPS):
-        occupied = fermi_function(energies, middle, temperature)
-        excess = 2.0 * float(weights @ occupied.sum(axis=1)) - electrons
-        low, high = (low, middle) if excess > 0.0 else (middle, high)
-        # Newton where it stays inside the bracket: in a band it takes a few steps.
-        density = 2.0 * float(weights @ (occupied * (1.0 - occupied)).sum(axis=1)) / temperature
-        step = middle - excess / density if density > 1e-9 else low
-        middle = step if low < step < high else 0.5 * (low + high)
-        if abs(excess) < 1e-9 or high - low < 1e-10:
+        value, density = excess(middle)
+        if abs(value) < _TOLERANCE:
             break
+        low, high = (low, middle) if value > 0.0 else (middle, high)
+        newton = middle - value / density if density > 1e-6 else low
+        # Newton only while it halves the bracket: in the tail of a band its steps are all of one k_B T.
+        slow = high - low > 0.5 * width
+        width = high - low
+        middle = 0.5 * (low + high) if slow or not low < newton < high else newton
     return middle
