@@ -17,13 +17,13 @@ from htc.models.card import check_card
 WEIGHTS = Path(__file__).resolve().parents[2] / "src/htc/models/weights"
 
 PROMISED = {
-    "default": {"tc_mae_k": 0.84, "lambda_mae": 0.075, "average_precision_tc_above_5k": 0.89},
+    "default": {"tc_mae_k": 0.82, "lambda_mae": 0.075, "average_precision_tc_above_5k": 0.90},
     "best": {
-        "tc_mae_k": 0.73,
-        "tc_r2": 0.82,
-        "lambda_mae": 0.067,
-        "omega_log_mae_k": 18.0,
-        "average_precision_tc_above_5k": 0.91,
+        "tc_mae_k": 0.70,
+        "tc_r2": 0.84,
+        "lambda_mae": 0.066,
+        "omega_log_mae_k": 18.5,
+        "average_precision_tc_above_5k": 0.92,
     },
 }
 
