@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from htc.errors import InputError, ModelError
 from htc.models.coupling import Coupling, HeadKind, Tier
 from htc.models.ensemble import MIXED, EnsembleModel, SeenCrystals, error_rows, forest_rows
+from htc.models.error_model import Point, Speaker
 from htc.models.features import FEATURE_NAMES, N_COMPOSITION_FEATURES, element_table
 from htc.models.features.tight_binding import SITE_TIGHT_BINDING_FEATURES, TIGHT_BINDING_FEATURES
 from htc.models.forest import Forest, pack
@@ -28,7 +29,7 @@ from htc.models.training.members import fit_members, predict_out_of_fold
 from htc.models.training.metrics import scores_of, scores_outside
 from htc.models.training.mixing import fit_mixing
 from htc.models.training.network import NetworkSettings
-from htc.models.training.predictions import write_predictions
+from htc.models.training.predictions import out_of_fold_rows, stated_rows, write_predictions
 from htc.models.trees import Head
 from htc.models.weights_io import TIERS, load_model, save_ensemble, save_trees
 
@@ -205,7 +206,7 @@ def _train_fast(
     known = outside["structure"]
     _learn_experiment(folder, training, known.lambda_ep, known.omega_log_k, recipe)
     model = save_trees(folder, card, element_table(), heads)
-    write_predictions(folder, training, outside["structure"], test, predicted["structure"])
+    write_predictions(folder, [out_of_fold_rows(training, known), stated_rows(test, predicted["structure"])])
     return model
 
 
@@ -364,8 +365,39 @@ def _train_ensemble(
     np.savez_compressed(
         work / f"out-of-fold-{model.model_id}.npz", mixed=mixed, networks=networks, other=other
     )
-    write_predictions(folder, learned, outside, tested, predicted)
+    others = _other_sources(draft, training, test, mixed, networks, np.abs(networks[:, :2] - other))
+    write_predictions(folder, [out_of_fold_rows(learned, outside), stated_rows(tested, predicted), *others])
     return model
+
+
+def _other_sources(
+    model: EnsembleModel,
+    training: Dataset,
+    test: Dataset,
+    mixed: FloatArray,
+    networks: FloatArray,
+    disagreement: FloatArray,
+) -> list[dict[str, Any]]:
+    """Predictions for the rows of sources that the calibration is not about."""
+    ratio = networks[:, TARGETS.index("ln_omega_2_ratio")]
+    out = []
+    for index, source in enumerate(SOURCES[1:], start=1):
+        own, held = training.source == index, test.source == index
+        if _judged(training)[own].any():
+            continue
+        if own.any():
+            part = training.select(own)
+            outside = model.errors.couplings(
+                Speaker("structure", model.tier, model.model_id),
+                error_rows(part.rows, part.tight_binding, disagreement[own]),
+                part.numbers,
+                Point(mixed[own, 0], mixed[own, 1], ratio[own]),
+            )
+            out.append(stated_rows(part, outside, "out_of_fold"))
+        if held.any():
+            part = test.select(held)
+            out.append(stated_rows(part, model.couplings(seen_in(part), source)))
+    return out
 
 
 def seen_in(data: Dataset) -> SeenCrystals:

@@ -15,7 +15,7 @@ from htc.models.training.dataset import Dataset
 from htc.models.training.fit import OutOfFold
 from htc.theory.empirical import allen_dynes_f1
 
-__all__ = ["PREDICTIONS_FILE", "write_predictions"]
+__all__ = ["PREDICTIONS_FILE", "out_of_fold_rows", "stated_rows", "write_predictions"]
 
 PREDICTIONS_FILE: Final = "predictions.parquet"
 
@@ -35,26 +35,17 @@ def _labels(data: Dataset, split: str) -> dict[str, Any]:
     }
 
 
-def write_predictions(
-    folder: Path, training: Dataset, outside: OutOfFold, test: Dataset, predicted: Sequence[Coupling]
-) -> Path:
-    """Write out-of-fold predictions of the training materials and those of the held-out fold.
-
-    Tc and its interval are f1 times the exponential at mu* 0.10.
-    """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
+def out_of_fold_rows(training: Dataset, outside: OutOfFold) -> dict[str, Any]:
+    """Columns of the training materials, predicted by members that had not seen them."""
     low, high = (
         np.asarray(allen_dynes_f1(end, outside.omega_log_k, CALIBRATION_MU_STAR))
         for end in (outside.effective_low, outside.effective_high)
     )
-    nothing = np.full(len(training), np.nan)
     levels = np.array(["high", "medium", "low"])
-    inner = _labels(training, "out_of_fold") | {
+    return _labels(training, "out_of_fold") | {
         "lambda_ep": outside.lambda_ep,
         "omega_log": outside.omega_log_k,
-        "omega_2": nothing
+        "omega_2": np.full(len(training), np.nan)
         if outside.ln_ratio is None
         else outside.omega_log_k * np.exp(np.maximum(outside.ln_ratio, 0.0)),
         "sigma_ln_lambda": outside.spread_lambda,
@@ -64,8 +55,12 @@ def write_predictions(
         "tc_upper_95": high,
         "level": levels[outside.band],
     }
+
+
+def stated_rows(data: Dataset, predicted: Sequence[Coupling], split: str = "held_out") -> dict[str, Any]:
+    """Columns of materials and what a model states of them."""
     estimates = [c.tc(CALIBRATION_MU_STAR, strong_coupling=False) for c in predicted]
-    outer = _labels(test, "held_out") | {
+    return _labels(data, split) | {
         "lambda_ep": np.array([c.lambda_ep for c in predicted]),
         "omega_log": np.array([c.omega_log_k for c in predicted]),
         "omega_2": np.array([np.nan if c.omega_2_k is None else c.omega_2_k for c in predicted]),
@@ -76,6 +71,16 @@ def write_predictions(
         "tc_upper_95": np.array([e.upper_95_k for e in estimates]),
         "level": np.array([c.nearness.level for c in predicted]),
     }
+
+
+def write_predictions(folder: Path, parts: Sequence[dict[str, Any]]) -> Path:
+    """Write predictions of one material a row, part after part.
+
+    Tc and its interval are f1 times the exponential at mu* 0.10.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     path = folder / PREDICTIONS_FILE
-    pq.write_table(pa.concat_tables([pa.table(inner), pa.table(outer)]), path)
+    pq.write_table(pa.concat_tables([pa.table(part) for part in parts]), path)
     return path
