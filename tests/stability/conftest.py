@@ -1,4 +1,4 @@
-"""Potentials for the tests of stability: the EMT of ASE, which is quick, and SevenNet where it is installed."""
+"""Potentials for the tests of stability: the quick EMT of ASE, and SevenNet where it is installed."""
 
 from __future__ import annotations
 
