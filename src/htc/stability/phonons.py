@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -16,7 +17,7 @@ from htc.stability.displacements import Displacer
 from htc.stability.potentials.protocol import Potential, to_atoms
 from htc.stability.relaxation import Progress
 from htc.stability.supercells import Supercell, choose_supercell
-from htc.stability.verdicts import IMAGINARY_THZ, Evidence, Verdict, judge, lowest_exact
+from htc.stability.verdicts import IMAGINARY_THZ, Evidence, ExactMode, Verdict, judge, lowest_exact
 from htc.stability.wave_vectors import (
     WaveVector,
     fits,
@@ -31,7 +32,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Bands", "PhononDos", "PhononSettings", "Phonons", "phonons"]
 
-_DOS_POINTS: Final = 401
+_DOS_POINTS: Final = 301
+_MOST_POCKETS: Final = 4
+"""Regions of imaginary interpolated modes that the potential is asked about."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,9 +87,10 @@ class Phonons:
     """Divisions of the reciprocal cell, Gamma included."""
     dos: PhononDos
     lowest_frequency_thz: float
-    """Lowest on the mesh and the wave vectors that fit the supercell, THz; negative for imaginary."""
+    """Lowest on the mesh and the wave vectors that fit a supercell, THz; negative for imaginary, zero where
+    nothing is. What interpolation alone makes imaginary, and the potential itself does not, is left out."""
     imaginary_modes_count: int
-    """Modes on the mesh below ``verdicts.IMAGINARY_THZ``."""
+    """Modes on the mesh below ``verdicts.IMAGINARY_THZ``, likewise."""
     modes_count: int
     """Modes on the mesh."""
     verdict: Verdict
@@ -130,7 +134,7 @@ class Phonons:
             "verdict": self.verdict,
             "reason": self.reason,
             "lowest_frequency_thz": self.lowest_frequency_thz,
-            "lowest_exact_frequency_thz": self.evidence.lowest_exact_thz,
+            "lowest_exact_mode": asdict(self.evidence.lowest_exact),
             "imaginary_modes_count": self.imaginary_modes_count,
             "modes_count": self.modes_count,
             "mesh": list(self.mesh),
@@ -183,15 +187,13 @@ def phonons(
     exact = _Exact(displacer, calculation, supercell)
     for q in half_points():
         exact.add(q)
-    row, _ = np.unravel_index(int(frequencies.argmin()), frequencies.shape)
-    if frequencies.min() < IMAGINARY_THZ:
-        # Interpolation makes imaginary modes of its own: ask the potential itself.
-        exact.add(nearest_simple(np.array(calculation.mesh.qpoints)[row]))
-    lowest, where = exact.lowest()
+    # Interpolation makes imaginary modes of its own: where it has one, the potential itself is asked.
+    imaginary = np.array(calculation.mesh.qpoints)[frequencies.min(axis=1) < IMAGINARY_THZ]
+    refuted = exact.lowest.frequency_thz >= IMAGINARY_THZ and exact.refute(imaginary, settings.max_atoms)
     evidence = Evidence(
-        lowest_thz=float(frequencies.min()),
-        lowest_exact_thz=lowest,
-        exact_q=where,
+        lowest_interpolated_thz=float(frequencies.min()),
+        pockets_refuted=refuted,
+        lowest_exact=exact.lowest,
         residual_force=float(np.linalg.norm(potential.energy_forces_stress(cell).forces, axis=1).max()),
     )
     verdict, reason = judge(evidence)
@@ -201,8 +203,10 @@ def phonons(
         frequencies_thz=frequencies,
         mesh=(n1, n2, n3),
         dos=_dos(calculation, frequencies),
-        lowest_frequency_thz=min(evidence.lowest_thz, evidence.lowest_exact_thz),
-        imaginary_modes_count=int((frequencies < IMAGINARY_THZ).sum()),
+        lowest_frequency_thz=min(
+            0.0 if refuted else evidence.lowest_interpolated_thz, evidence.lowest_exact.frequency_thz
+        ),
+        imaginary_modes_count=0 if refuted else int((frequencies < IMAGINARY_THZ).sum()),
         modes_count=frequencies.size,
         verdict=verdict,
         reason=reason,
@@ -225,32 +229,57 @@ class _Exact:
 
         self.displacements = 0
         self._displacer = displacer
+        self._calculation = calculation
         self._supercell = supercell
         self._rotations = np.array(calculation.primitive_symmetry.pointgroup_operations)
-        self._known: list[WaveVector] = []
-        q = np.array(get_commensurate_points(calculation.supercell_matrix))
-        self._found = [lowest_exact(q, _at(calculation, q))]
+        self._known: dict[WaveVector, ExactMode] = {}
+        self.lowest = _lowest_at(calculation, np.array(get_commensurate_points(calculation.supercell_matrix)))
 
-    def add(self, q: WaveVector) -> None:
-        """Compute one more wave vector, unless it or one equivalent to it is known."""
-        if fits(q, self._supercell.matrix) or q not in inequivalent([*self._known, q], self._rotations):
-            return
-        self._known.append(q)
+    def add(self, q: WaveVector) -> ExactMode:
+        """The lowest mode at a wave vector, computed unless it or one equivalent to it is known."""
+        at = np.array([[float(x) for x in q]])
+        if fits(q, self._supercell.matrix):
+            return _lowest_at(self._calculation, at)
+        for known, mode in self._known.items():
+            if len(inequivalent([known, q], self._rotations)) == 1:
+                return mode
         small = smallest_supercell(q, self._displacer.cell)
         calculation, displacements = self._displacer.force_constants(small, "zone boundary")
         self.displacements += displacements
-        at = np.array([[float(x) for x in q]])
-        self._found.append(lowest_exact(at, _at(calculation, at)))
+        self._known[q] = _lowest_at(calculation, at)
+        self.lowest = min(self.lowest, self._known[q], key=lambda mode: mode.frequency_thz)
+        return self._known[q]
 
-    def lowest(self) -> tuple[float, tuple[float, float, float]]:
-        """Lowest frequency of all, THz, and where."""
-        return min(self._found)
+    def refute(self, imaginary: NDArray[np.float64], max_atoms: int) -> bool:
+        """Whether no imaginary mode of the interpolation is one of the potential; False where that is open.
+
+        Args:
+            imaginary: wave vectors where the interpolation has imaginary modes, shape ``(n_q, 3)``.
+            max_atoms: most atoms of a supercell made to find out.
+        """
+        pockets = inequivalent(dict.fromkeys(nearest_simple(q) for q in imaginary), self._rotations)
+        if len(pockets) > _MOST_POCKETS:
+            return False
+        for q in pockets:
+            if math.lcm(*(x.denominator for x in q)) * len(self._displacer.cell) > max_atoms:
+                return False
+            at = np.array([[float(x) for x in q]])
+            interpolated = _lowest_at(self._calculation, at).frequency_thz
+            if self.add(q).frequency_thz < IMAGINARY_THZ or interpolated > IMAGINARY_THZ:
+                return False
+        return True
 
 
-def _at(calculation: Any, q: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Frequencies at wave vectors, shape ``(n_q, 3 n)``, THz."""
-    calculation.run_qpoints(q)
-    return np.array(calculation.qpoints.frequencies)
+def _lowest_at(calculation: Any, q: NDArray[np.float64]) -> ExactMode:
+    """The lowest mode at some wave vectors, shape ``(n_q, 3)``."""
+    calculation.run_qpoints(q, with_eigenvectors=True)
+    found = calculation.qpoints
+    cell, constants = calculation.primitive, np.array(calculation.force_constants)
+    resting = np.zeros((3 * len(cell), 3 * len(cell)))
+    for i, (atom, mass) in enumerate(zip(cell.p2s_map, cell.masses, strict=True)):
+        resting[3 * i : 3 * i + 3, 3 * i : 3 * i + 3] = constants[atom, atom] / mass
+    resting *= calculation.unit_conversion_factor**2
+    return lowest_exact(q, np.array(found.frequencies), np.array(found.eigenvectors), resting)
 
 
 def _dos(calculation: Any, frequencies: NDArray[np.float64]) -> PhononDos:

@@ -27,8 +27,10 @@ WaveVector = tuple[Fraction, Fraction, Fraction]
 """In reciprocal primitive vectors."""
 
 _HALVES: Final = (Fraction(0), Fraction(1, 2))
-DENOMINATORS: Final = (2, 3, 4)
+DENOMINATORS: Final = (2, 3, 4, 5, 6)
 """Of the simple wave vectors: where instabilities that make superstructures sit."""
+_COMMON: Final = 60
+"""A denominator that all wave vectors here divide."""
 
 
 def half_points() -> list[WaveVector]:
@@ -43,25 +45,23 @@ def inequivalent(points: Iterable[WaveVector], rotations: NDArray[np.int64]) -> 
         points: the wave vectors.
         rotations: of the point group in primitive vectors, shape ``(n_rot, 3, 3)``.
     """
-    seen: set[WaveVector] = set()
+    transposed = np.asarray(rotations, dtype=np.int64).transpose(0, 2, 1)
+    seen: set[tuple[int, ...]] = set()
     kept = []
     for q in points:
-        if _reduced(q) in seen:
+        scaled = np.array([int(x * _COMMON) for x in q])
+        if tuple((scaled % _COMMON).tolist()) in seen:
             continue
         kept.append(q)
-        for rotation, sign in itertools.product(rotations.tolist(), (1, -1)):
-            a, b, c = (sign * sum((rotation[i][j] * q[i] for i in range(3)), Fraction(0)) for j in range(3))
-            seen.add(_reduced((a, b, c)))
+        star = transposed @ scaled
+        seen.update(tuple(point) for point in (np.concatenate([star, -star]) % _COMMON).tolist())
     return kept
 
 
-def _reduced(q: WaveVector) -> WaveVector:
-    a, b, c = q
-    return a % 1, b % 1, c % 1
-
-
 def nearest_simple(q: NDArray[np.float64]) -> WaveVector:
-    """The wave vector with a common denominator of 2, 3 or 4 that is nearest, in reciprocal vectors.
+    """The wave vector with a common denominator of 2 to 6 that is nearest, in reciprocal vectors.
+
+    Never Gamma, whose modes say nothing of the waves around it.
 
     Args:
         q: shape ``(3,)``.
@@ -70,8 +70,16 @@ def nearest_simple(q: NDArray[np.float64]) -> WaveVector:
     for n in DENOMINATORS:
         rounded = np.round(np.asarray(q) * n).astype(int).tolist()
         a, b, c = (Fraction(int(x), n) for x in rounded)
+        if all(x.denominator == 1 for x in (a, b, c)):
+            continue
         distance = float(np.abs(np.asarray(q) - np.array(rounded) / n).max())
         candidates.append((round(distance, 9), n, (a, b, c)))
+    if not candidates:
+        # Within a twelfth of Gamma: the nearest on the way out.
+        longest = int(np.argmax(np.abs(np.asarray(q) - np.round(q))))
+        out = [Fraction(0)] * 3
+        out[longest] = Fraction(1, DENOMINATORS[-1])
+        return out[0], out[1], out[2]
     return min(candidates)[2]
 
 
