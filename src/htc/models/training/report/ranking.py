@@ -21,10 +21,12 @@ from htc.models.training.report.table import PredictionTable
 
 __all__ = [
     "GOALS",
+    "WIDE_GOALS",
     "Comparison",
     "Goal",
     "compare_on_pools",
     "found",
+    "possible_gain",
     "recall",
     "search_recall",
 ]
@@ -51,6 +53,9 @@ class Goal:
 
 
 GOALS: Final = (Goal(100, 100), Goal(50, 100), Goal(20, 100), Goal(10, 100), Goal(10, 50), Goal(10, 30))
+
+WIDE_GOALS: Final = (Goal(100, 100), Goal(100, 200), Goal(100, 500), Goal(20, 200))
+"""For all training folds as one pool: the share looked at is that of a screening."""
 
 
 def found(value: FloatArray, tc_true: FloatArray, goal: Goal = GOALS[0]) -> int:
@@ -124,6 +129,27 @@ def search_recall(
         chosen = search.propose(n, kind, k=goal.wanted, threshold_k=_THRESHOLD_K)
         search.observe(chosen, true[chosen])
     return int(np.intersect1d(search.chosen, _best(true, goal)).size)
+
+
+def possible_gain(table: PredictionTable, goal: Goal = GOALS[0]) -> float:
+    """What ``top_k`` finds more than ``predicted`` on average if the distributions are exactly right.
+
+    Args:
+        table: out-of-fold predictions; each fold not smaller than the budget is a pool.
+        goal: for each pool.
+
+    Returns:
+        Mean over the pools; NaN where no fold is large enough.
+    """
+    gains = []
+    for fold in np.unique(table.fold):
+        pool = table.select(table.fold == fold)
+        if len(pool) > goal.budget:
+            values = _scores(pool, goal)
+            chance = values["top_k"]
+            chosen = [np.argsort(-values[kind], kind="stable")[: goal.budget] for kind in _SEARCHED]
+            gains.append(chance[chosen[1]].sum() - chance[chosen[0]].sum())
+    return float(np.mean(gains)) if gains else float("nan")
 
 
 @dataclass(frozen=True, slots=True)

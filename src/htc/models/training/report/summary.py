@@ -13,7 +13,14 @@ from htc.models.training.report.calibration import calibration_curve, coverage_b
 from htc.models.training.report.failures import worst_failures
 from htc.models.training.report.groups import DIVISIONS, chemistry_class, divided
 from htc.models.training.report.measures import Figure, headline
-from htc.models.training.report.ranking import GOALS, compare_on_pools, recall
+from htc.models.training.report.ranking import (
+    GOALS,
+    WIDE_GOALS,
+    Goal,
+    compare_on_pools,
+    possible_gain,
+    recall,
+)
 from htc.models.training.report.table import SOURCES, SPLITS, PredictionTable
 from htc.models.training.report.transfer import MAIN_SOURCE, between_sources, transfer
 
@@ -38,7 +45,8 @@ def summarise(table: PredictionTable, *, progress: Told | None = None) -> dict[s
         ``out_of_fold`` and ``held_out``, each for the main data set: ``rows``, ``figures``, ``groups`` (by
         division), ``budget``, ``worst`` (share of error, and of which chemistry), ``calibration`` (curve,
         coverage by group and mu*, misses); of ``held_out`` also ``failures`` and ``recall`` (by goal).
-        ``pools``: ways to choose on the folds of ``out_of_fold``, by goal. ``transfer``: by data set.
+        ``pools``: ways to choose on the folds of ``out_of_fold``, by goal, and ``possible_gain``, what the
+        best of them could gain for the first goal if the distributions were right. ``transfer``: by data set.
         ``labels_apart``: how far the labels of the data sets are from each other.
         A figure is ``{"value", "lower_95", "upper_95"}``.
     """
@@ -51,11 +59,14 @@ def summarise(table: PredictionTable, *, progress: Told | None = None) -> dict[s
     if len(main["held_out"]) >= _MIN_SPLIT:
         held_out = main["held_out"]
         steps.append(("failures", lambda: _failures(held_out, table)))
-        steps.append(
-            ("recall", lambda: {g.name: recall(held_out, g) for g in GOALS if len(held_out) > g.budget})
-        )
+        steps.append(("recall", lambda: _recalls(held_out, GOALS)))
     if len(main["out_of_fold"]) >= _MIN_SPLIT:
-        steps.append(("pools", lambda: _pools(main["out_of_fold"])))
+        outside = main["out_of_fold"]
+        steps += [
+            ("pools", lambda: _pools(outside)),
+            ("possible_gain", lambda: possible_gain(outside)),
+            ("wide_recall", lambda: _recalls(outside, WIDE_GOALS)),
+        ]
     steps.append(("transfer", lambda: {source: transfer(table, source) for source in others}))
     steps.append(
         ("labels_apart", lambda: {source: between_sources(table, MAIN_SOURCE, source) for source in others})
@@ -95,6 +106,10 @@ def _of_split(rows: PredictionTable) -> dict[str, Any]:
 
 def _failures(rows: PredictionTable, everything: PredictionTable) -> list[dict[str, Any]]:
     return [failure.as_dict() for failure in worst_failures(rows, everything, _N_FAILURES)]
+
+
+def _recalls(rows: PredictionTable, goals: tuple[Goal, ...]) -> dict[str, Any]:
+    return {goal.name: recall(rows, goal, n_resamples=400) for goal in goals if len(rows) > goal.budget}
 
 
 def _pools(rows: PredictionTable) -> dict[str, Any]:

@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 from htc.models.training.report.measures import Figure, bootstrap, headline, mean_absolute_error, resamples
 from htc.models.training.report.table import PredictionTable
 
-__all__ = ["MAIN_SOURCE", "between_sources", "transfer"]
+__all__ = ["MAIN_SOURCE", "MODERATE_LAMBDA", "between_sources", "transfer"]
 
 MAIN_SOURCE: Final = "alexandria"
+MODERATE_LAMBDA: Final = 1.5
+"""Stronger couplings among the JARVIS labels often belong to one collapsing mode."""
 
 
 def transfer(table: PredictionTable, source: str, *, n_resamples: int = 1000) -> dict[str, Any]:
@@ -24,13 +26,18 @@ def transfer(table: PredictionTable, source: str, *, n_resamples: int = 1000) ->
         n_resamples: bootstrap resamples.
 
     Returns:
-        ``all`` rows; ``new``, those whose composition the main data set lacks; ``held_out``, those of the
-        fold that nothing was trained on. Each has ``rows`` and ``figures``; with omega_2 on both sides also
-        ``full_allen_dynes``, the figures with Tc by f1 and f2. A part of fewer than 2 rows is left out.
+        ``all`` rows; ``new``, those whose composition the main data set lacks; ``new_moderate``, of these
+        the ones with a calculated coupling up to :data:`MODERATE_LAMBDA`; ``held_out``, those that nothing
+        was trained on, where that is not all. Each has ``rows`` and ``figures``; with omega_2 on both sides
+        also ``full_allen_dynes``, the figures with Tc by f1 and f2. A part of fewer than 2 rows is left out.
     """
     rows = table.of(source)
     known = np.isin(rows.formula, np.unique(table.formula[table.source == MAIN_SOURCE]))
-    parts = {"all": np.ones(len(rows), dtype=np.bool_), "new": ~known, "held_out": rows.split == "held_out"}
+    parts = {"all": np.ones(len(rows), dtype=np.bool_), "new": ~known}
+    parts["new_moderate"] = ~known & (rows.lambda_true <= MODERATE_LAMBDA)
+    held_out = rows.split == "held_out"
+    if not held_out.all():
+        parts["held_out"] = held_out
     return {name: _scored(rows.select(mask), n_resamples) for name, mask in parts.items() if mask.sum() >= 2}
 
 
