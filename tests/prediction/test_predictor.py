@@ -42,7 +42,11 @@ def test_one_answer_for_each_input_in_order(predict: Predict, crystal: Crystal) 
     assert kinds == [Prediction, Failure, Prediction, Prediction, Failure, Prediction, Prediction]
     assert isinstance(results[1].error, FormulaError)
     assert isinstance(results[4].error, StructureError)
-    assert results[0].as_dict() == results[6].as_dict()
+    first, last = results[0].as_dict(), results[6].as_dict()
+    for name, value in first.items():
+        # The networks compute in single precision, and where a row stands in a batch moves its last bits.
+        expected = pytest.approx(value, rel=1e-5) if isinstance(value, float) else value
+        assert last[name] == expected, name
 
 
 def test_answers_do_not_depend_on_their_neighbours(predict: Predict) -> None:
@@ -54,7 +58,7 @@ def test_answers_do_not_depend_on_their_neighbours(predict: Predict) -> None:
             continue
         assert alone.input_hash == together.input_hash
         if alone.applicable:
-            assert alone.tc_predicted == pytest.approx(together.tc_predicted, rel=1e-12)
+            assert alone.tc_predicted == pytest.approx(together.tc_predicted, rel=1e-5)
 
 
 def test_input_is_taken_lazily_batch_by_batch(predictor: Predictor) -> None:
@@ -128,7 +132,7 @@ def test_a_formula_is_its_crystal_of_the_library(predict: Predict, crystal: Crys
     assert by_formula.structure_origin == "library: Nb3Sn"
     assert by_crystal.structure_origin == "given"
     assert by_formula.input_hash == by_crystal.input_hash
-    assert by_formula.tc_predicted == by_crystal.tc_predicted
+    assert by_formula.tc_predicted == pytest.approx(by_crystal.tc_predicted, rel=1e-5)
 
 
 def test_an_unknown_formula_gets_the_composition_model(predict: Predict) -> None:
@@ -145,7 +149,7 @@ def test_not_knowing_the_crystal_is_said_and_widens_the_intervals(predictor: Pre
     assert "composition" in unknown.prediction_method
     assert unknown.structure_origin is None
     # Material by material either may be luckier; over thousands the composition knows less.
-    card = predictor.model.card["metrics"]
+    card = predictor.model.parts[-1].card["metrics"]
     for scored in ("held_out_fold", "cross_validation"):
         assert card["composition"][scored]["width_95_mean_k"] > card["structure"][scored]["width_95_mean_k"]
 
