@@ -24,9 +24,16 @@ from htc.models.training.report.measures import (
     r2,
     resamples,
 )
-from htc.models.training.report.ranking import Goal, compare_on_pools, found, recall, search_recall
+from htc.models.training.report.ranking import (
+    Goal,
+    compare_on_pools,
+    found,
+    possible_gain,
+    recall,
+    search_recall,
+)
 from htc.models.training.report.table import COLUMNS
-from htc.models.training.report.transfer import between_sources, transfer
+from htc.models.training.report.transfer import MODERATE_LAMBDA, between_sources, transfer
 from htc.theory.empirical import allen_dynes, allen_dynes_f1
 
 T5_END = 2.5706
@@ -291,6 +298,19 @@ def test_pools_are_folds(table: PredictionTable) -> None:
     assert compare_on_pools(table.select(np.arange(10)), goal) == {}
 
 
+def test_what_could_be_gained_is_never_less_than_nothing_when_few_are_sought_among_many() -> None:
+    rng = np.random.default_rng(6)
+    rows = made(400, seed=6)
+    half = rng.choice([0.05, 0.9], len(rows))
+    lower, upper = (
+        np.asarray(allen_dynes_f1(rows.lambda_ep * np.exp(sign * half), rows.omega_log, 0.10))
+        for sign in (-1.0, 1.0)
+    )
+    rows = replace(rows, tc_lower_95=lower, tc_upper_95=upper)
+    assert possible_gain(rows, Goal(wanted=5, budget=30)) > 0.2
+    assert np.isnan(possible_gain(rows.select(np.arange(5)), Goal(wanted=5, budget=30)))
+
+
 def test_transfer_looks_at_new_compositions_and_full_allen_dynes(table: PredictionTable) -> None:
     other = made(60, seed=9, source="betenet")
     formula = other.formula.astype("<U12")
@@ -303,6 +323,8 @@ def test_transfer_looks_at_new_compositions_and_full_allen_dynes(table: Predicti
     parts = transfer(both, "betenet", n_resamples=10)
     assert parts["all"]["rows"] == 60
     assert parts["new"]["rows"] == 25
+    moderate = (other.lambda_true <= MODERATE_LAMBDA) & (np.arange(60) < 25)
+    assert parts["new_moderate"]["rows"] == moderate.sum()
     assert parts["all"]["full_allen_dynes"]["rows"] == 40
     apart = between_sources(both, "alexandria", "betenet")
     assert apart is not None
