@@ -215,13 +215,17 @@ def _learn_experiment(
 ) -> None:
     """The interval against experiment, from predictions for compounds the members had not seen."""
     from htc.models.experiment import experiment_pairs, fit_experiment, read_measured
+    from htc.models.experiment.fitting import MIN_COMPOSITIONS
 
     if recipe.experimental is None:
         return
     measured = read_measured(recipe.experimental)
+    pairs = experiment_pairs(measured, data.formulas, lambda_ep, omega_log_k)
+    if pairs.n_compositions < MIN_COMPOSITIONS:
+        return  # the model then says nothing of measurements, rather than something learned from a few
     folder.mkdir(parents=True, exist_ok=True)
     fit_experiment(
-        experiment_pairs(measured, data.formulas, lambda_ep, omega_log_k),
+        pairs,
         calculated=experiment_pairs(measured, data.formulas, data.lambda_ep, data.omega_log_k),
     ).save(folder)
 
