@@ -76,9 +76,10 @@ def nearest_simple(q: NDArray[np.float64]) -> WaveVector:
         candidates.append((round(distance, 9), n, (a, b, c)))
     if not candidates:
         # Within a twelfth of Gamma: the nearest on the way out.
-        longest = int(np.argmax(np.abs(np.asarray(q) - np.round(q))))
+        off = np.asarray(q) - np.round(q)
+        longest = int(np.argmax(np.abs(off)))
         out = [Fraction(0)] * 3
-        out[longest] = Fraction(1, DENOMINATORS[-1])
+        out[longest] = Fraction(-1 if off[longest] < 0 else 1, DENOMINATORS[-1])
         return out[0], out[1], out[2]
     return min(candidates)[2]
 
