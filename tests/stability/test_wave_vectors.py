@@ -116,7 +116,7 @@ def _evidence(
         (_evidence(lowest=-0.05), "stable"),
         (_evidence(lowest=-3.0, exact=-3.0), "unstable"),
         (_evidence(lowest=-3.0, exact=-3.0, share=-0.02), "undecided"),
-        (_evidence(lowest=-0.3, exact=-0.3), "undecided"),
+        (_evidence(lowest=-0.2, exact=-0.2), "undecided"),
         (_evidence(lowest=-3.0, exact=0.5), "undecided"),
         (_evidence(lowest=-0.4, exact=0.5, refuted=True), "stable"),
         (_evidence(lowest=-0.4, exact=-0.3, refuted=True), "undecided"),

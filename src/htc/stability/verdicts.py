@@ -26,7 +26,7 @@ __all__ = [
 
 Verdict = Literal["stable", "unstable", "undecided"]
 
-IMAGINARY_THZ: Final = -0.2
+IMAGINARY_THZ: Final = -0.1
 """A mode below counts as imaginary; above, it is noise of forces and interpolation."""
 UNSTABLE_THZ: Final = -0.5
 UNSTABLE_SHARE: Final = 0.25
