@@ -233,20 +233,22 @@ class _Exact:
         self._supercell = supercell
         self._rotations = np.array(calculation.primitive_symmetry.pointgroup_operations)
         self._known: dict[WaveVector, ExactMode] = {}
-        self.lowest = _lowest_at(calculation, np.array(get_commensurate_points(calculation.supercell_matrix)))
+        self._resting = _among_resting_neighbours(calculation)
+        fitting = np.array(get_commensurate_points(calculation.supercell_matrix))
+        self.lowest = self._lowest_at(calculation, fitting)
 
     def add(self, q: WaveVector) -> ExactMode:
         """The lowest mode at a wave vector, computed unless it or one equivalent to it is known."""
         at = np.array([[float(x) for x in q]])
         if fits(q, self._supercell.matrix):
-            return _lowest_at(self._calculation, at)
+            return self._lowest_at(self._calculation, at)
         for known, mode in self._known.items():
             if len(inequivalent([known, q], self._rotations)) == 1:
                 return mode
         small = smallest_supercell(q, self._displacer.cell)
         calculation, displacements = self._displacer.force_constants(small, "zone boundary")
         self.displacements += displacements
-        self._known[q] = _lowest_at(calculation, at)
+        self._known[q] = self._lowest_at(calculation, at)
         self.lowest = min(self.lowest, self._known[q], key=lambda mode: mode.frequency_thz)
         return self._known[q]
 
@@ -264,22 +266,28 @@ class _Exact:
             if math.lcm(*(x.denominator for x in q)) * len(self._displacer.cell) > max_atoms:
                 return False
             at = np.array([[float(x) for x in q]])
-            interpolated = _lowest_at(self._calculation, at).frequency_thz
+            interpolated = self._lowest_at(self._calculation, at).frequency_thz
             if self.add(q).frequency_thz < IMAGINARY_THZ or interpolated > IMAGINARY_THZ:
                 return False
         return True
 
+    def _lowest_at(self, calculation: Any, q: NDArray[np.float64]) -> ExactMode:
+        """The lowest mode at some wave vectors, shape ``(n_q, 3)``."""
+        calculation.run_qpoints(q, with_eigenvectors=True)
+        found = calculation.qpoints
+        return lowest_exact(q, np.array(found.frequencies), np.array(found.eigenvectors), self._resting)
 
-def _lowest_at(calculation: Any, q: NDArray[np.float64]) -> ExactMode:
-    """The lowest mode at some wave vectors, shape ``(n_q, 3)``."""
-    calculation.run_qpoints(q, with_eigenvectors=True)
-    found = calculation.qpoints
+
+def _among_resting_neighbours(calculation: Any) -> NDArray[np.float64]:
+    """Dynamical matrix of every atom alone, the images of the others at rest, shape ``(3 n, 3 n)``, THz^2.
+
+    Of a large supercell: in a small one an atom's own images move with it.
+    """
     cell, constants = calculation.primitive, np.array(calculation.force_constants)
     resting = np.zeros((3 * len(cell), 3 * len(cell)))
     for i, (atom, mass) in enumerate(zip(cell.p2s_map, cell.masses, strict=True)):
         resting[3 * i : 3 * i + 3, 3 * i : 3 * i + 3] = constants[atom, atom] / mass
-    resting *= calculation.unit_conversion_factor**2
-    return lowest_exact(q, np.array(found.frequencies), np.array(found.eigenvectors), resting)
+    return np.asarray(resting * calculation.unit_conversion_factor**2)
 
 
 def _dos(calculation: Any, frequencies: NDArray[np.float64]) -> PhononDos:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "CERTAIN_THZ",
     "IMAGINARY_THZ",
     "UNSTABLE_SHARE",
     "UNSTABLE_THZ",
@@ -26,13 +27,16 @@ __all__ = [
 
 Verdict = Literal["stable", "unstable", "undecided"]
 
-IMAGINARY_THZ: Final = -0.1
+IMAGINARY_THZ: Final = -0.2
 """A mode below counts as imaginary; above, it is noise of forces and interpolation."""
 UNSTABLE_THZ: Final = -0.5
 UNSTABLE_SHARE: Final = 0.25
 """A mode is an instability beyond the error of the potential where it lies below ``UNSTABLE_THZ`` and its
 curvature is below minus this share of the curvature that the same atoms feel among resting neighbours. A
 potential whose force constants are soft turns small sums of them negative, and large ones only smaller."""
+CERTAIN_THZ: Final = -3.0
+"""A mode below is an instability whatever its share: lower than any that the potentials made up in crystals
+that first principles found stable."""
 RESIDUAL_FORCE: Final = 0.02
 """eV/Å. Beyond, the cell is at no minimum, and its harmonic frequencies mean nothing."""
 
@@ -70,7 +74,8 @@ def judge(evidence: Evidence) -> tuple[Verdict, str]:
         return "undecided", f"the cell is not relaxed: a force of {e.residual_force:.3f} eV/Å is left"
     mode = e.lowest_exact
     at = "q = ({:.3g}, {:.3g}, {:.3g})".format(*mode.q)
-    if mode.frequency_thz < UNSTABLE_THZ and mode.share < -UNSTABLE_SHARE:
+    soft = mode.frequency_thz < UNSTABLE_THZ and mode.share < -UNSTABLE_SHARE
+    if soft or mode.frequency_thz < CERTAIN_THZ:
         return "unstable", f"a mode of {_thz(mode.frequency_thz)} at {at}"
     if mode.frequency_thz < IMAGINARY_THZ:
         found = f"a mode of {_thz(mode.frequency_thz)} at {at}"
