@@ -29,7 +29,7 @@ def potential_names() -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=4)
-def load_potential(name: str = DEFAULT_POTENTIAL) -> Potential:
+def load_potential(name: str) -> Potential:
     """A potential by name, loaded once a process. Nothing is ever downloaded for the shipped ones.
 
     Raises:

@@ -117,8 +117,8 @@ def load_sevennet(name: str) -> SevenNet:
     """
     weights = SHIPPED[name]
     with warnings.catch_warnings():
-        # torch.jit.script is deprecated in torch 2.13; e3nn still compiles with it on import.
-        warnings.filterwarnings("ignore", r"`torch\.jit\.\w+` is deprecated", DeprecationWarning)
+        # torch.jit.script is deprecated; e3nn still compiles with it on import.
+        warnings.filterwarnings("ignore", r".*torch\.jit", DeprecationWarning)
         # Accelerated tensor products are for GPUs of one vendor; nothing the user could change here.
         warnings.filterwarnings("ignore", "No tensor product accelerator", UserWarning)
         try:
