@@ -1,0 +1,1 @@
+"""Campaigns: candidates, screening, optimisation, Pareto fronts."""

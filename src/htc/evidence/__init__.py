@@ -1,0 +1,1 @@
+"""Evidence packs: everything behind one prediction, in a zip that recomputes itself."""
