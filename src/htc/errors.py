@@ -7,6 +7,8 @@
     │   ├── SpectrumError       an electron-phonon spectrum
     │   └── SettingsError       an option, an environment variable, the settings file
     ├── NotFoundError           a stored record that is not there
+    ├── ConflictError           the request does not fit one that came before it
+    ├── BusyError               more work at once than this process takes
     ├── ConvergenceError        an iteration that did not reach its tolerance
     ├── ModelError              missing, damaged or unsuitable model weights
     ├── MissingExtraError       an optional dependency that is not installed
@@ -23,6 +25,8 @@ that the command line, the HTTP problem answers and the logs can each lay them o
 from __future__ import annotations
 
 __all__ = [
+    "BusyError",
+    "ConflictError",
     "ConvergenceError",
     "DatabaseUnavailableError",
     "FormulaError",
@@ -106,6 +110,18 @@ class NotFoundError(HTCError):
     """A stored record that is not there."""
 
     code = "not-found"
+
+
+class ConflictError(HTCError):
+    """The request does not fit one that came before it."""
+
+    code = "conflict"
+
+
+class BusyError(HTCError):
+    """More work at once than this process takes; asking again later helps."""
+
+    code = "busy"
 
 
 class ConvergenceError(HTCError):

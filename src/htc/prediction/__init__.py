@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from htc.prediction.from_spectrum import choose_spectrum, predict_from_spectrum
-from htc.prediction.predictor import Failure, Predictor
+from htc.prediction.predictor import Failure, Material, Predictor
 from htc.prediction.record import Prediction
 
-__all__ = ["Failure", "Prediction", "Predictor", "choose_spectrum", "predict_from_spectrum"]
+__all__ = ["Failure", "Material", "Prediction", "Predictor", "choose_spectrum", "predict_from_spectrum"]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from htc.models.experiment import ExperimentEstimate
 
-__all__ = ["MAX_MU_STAR", "MAX_PRESSURE_GPA", "Failure", "Predictor", "check_conditions"]
+__all__ = ["MAX_MU_STAR", "MAX_PRESSURE_GPA", "Failure", "Material", "Predictor", "check_conditions"]
 
 MAX_MU_STAR: Final = 0.5
 MAX_PRESSURE_GPA: Final = 1000.0
@@ -43,20 +43,34 @@ class Failure:
 
 
 @dataclass(slots=True)
-class _Material:
-    """One input on its way through."""
+class Material:
+    """One input on its way through: read, recognised, standardised, and not yet predicted."""
 
     source: str
+    """The input as its giver named it."""
     composition: Composition
     family: Family
     pressure_gpa: float
     standardised: Standardised | None = None
     origin: str | None = None
+    """Where the crystal is known from; None for a composition."""
     notes: tuple[str, ...] = ()
+    _identity: tuple[str, str] | None = None
 
     @property
     def structure(self) -> Structure | None:
+        """Primitive standard cell, or None for a composition."""
         return None if self.standardised is None else self.standardised.structure
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """What tells it from every other material: ``structure`` or ``composition``, and a hash or key."""
+        if self._identity is None:
+            if self.standardised is None:
+                self._identity = "composition", composition_key(self.composition)
+            else:
+                self._identity = "structure", structure_hash(self.standardised.structure, self.standardised)
+        return self._identity
 
 
 def check_conditions(pressure_gpa: float, mu_star: float) -> None:
@@ -113,8 +127,21 @@ class Predictor:
     def _batch(
         self, items: Sequence[InputItem], pressure_gpa: float, mu_star: float
     ) -> list[Prediction | Failure]:
-        prepared = [self._prepare(item, pressure_gpa) for item in items]
-        inside = [m for m in prepared if isinstance(m, _Material) and m.family.applicable]
+        prepared = [self.prepare(item, pressure_gpa) for item in items]
+        sound = [(m, mu_star) for m in prepared if isinstance(m, Material)]
+        found = iter(self.predict_prepared(sound))
+        return [m if isinstance(m, Failure) else next(found) for m in prepared]
+
+    def predict_prepared(self, materials: Sequence[tuple[Material, float]]) -> list[Prediction]:
+        """A record of every material, in order; the model sees all of them together.
+
+        Args:
+            materials: from :meth:`prepare`, each with its Coulomb pseudopotential.
+
+        Raises:
+            ModelError, MissingExtraError: the model cannot be used.
+        """
+        inside = [m for m, _ in materials if m.family.applicable]
         crystals = [m for m in inside if m.standardised is not None]
         bare = [m for m in inside if m.standardised is None]
         couplings: dict[int, Coupling] = {}
@@ -125,17 +152,19 @@ class Predictor:
         couplings.update(
             zip(map(id, bare), self.model.predict_compositions([m.composition for m in bare]), strict=True)
         )
-        out: list[Prediction | Failure] = []
-        for material in prepared:
-            if isinstance(material, Failure):
-                out.append(material)
-            elif material.family.applicable:
-                out.append(self._record(material, couplings[id(material)], mu_star))
-            else:
-                out.append(self._refusal(material, mu_star))
-        return out
+        return [
+            self._record(m, couplings[id(m)], mu_star) if m.family.applicable else self._refusal(m, mu_star)
+            for m, mu_star in materials
+        ]
 
-    def _prepare(self, item: InputItem, pressure_gpa: float) -> _Material | Failure:
+    def prepare(self, item: InputItem, pressure_gpa: float = 0.0) -> Material | Failure:
+        """What the model will see of an input, or why it cannot be used.
+
+        Raises:
+            InputError: the pressure is out of range.
+            StoreError: the database was to be asked for a crystal and does not answer.
+        """
+        check_conditions(pressure_gpa, 0.0)
         if item.error is not None:
             return Failure(item.source, item.error)
         composition = item.composition
@@ -154,7 +183,7 @@ class Predictor:
             return Failure(item.source, error.located(item.source))
         if standardised is not None and standardised.note:
             notes = (*notes, standardised.note)
-        return _Material(
+        return Material(
             source=item.source,
             composition=composition,
             family=family,
@@ -188,7 +217,7 @@ class Predictor:
                 return found[0], tuple(notes)
         return None, tuple(notes)
 
-    def _provenance(self, material: _Material) -> dict[str, Any]:
+    def _provenance(self, material: Material) -> dict[str, Any]:
         from htc.version import __version__
 
         out: dict[str, Any] = {
@@ -202,13 +231,8 @@ class Predictor:
             out["symprec"] = material.standardised.symprec
         return out
 
-    def _identity(self, material: _Material) -> tuple[str, str]:
-        if material.standardised is None:
-            return "composition", composition_key(material.composition)
-        return "structure", structure_hash(material.standardised.structure, material.standardised)
-
-    def _refusal(self, material: _Material, mu_star: float) -> Prediction:
-        kind, key = self._identity(material)
+    def _refusal(self, material: Material, mu_star: float) -> Prediction:
+        kind, key = material.identity
         family = material.family
         provenance = self._provenance(material)
         if family.doi:
@@ -236,7 +260,7 @@ class Predictor:
         )
 
     def _against_experiment(
-        self, material: _Material, coupling: Coupling, provenance: dict[str, Any], *, extrapolated: bool
+        self, material: Material, coupling: Coupling, provenance: dict[str, Any], *, extrapolated: bool
     ) -> ExperimentEstimate | None:
         """What a laboratory will measure; what it rests on goes into ``provenance``."""
         speaker = next(part for part in self.model.parts if part.model_id == coupling.model_id)
@@ -259,8 +283,8 @@ class Predictor:
         }
         return found
 
-    def _record(self, material: _Material, coupling: Coupling, mu_star: float) -> Prediction:
-        kind, key = self._identity(material)
+    def _record(self, material: Material, coupling: Coupling, mu_star: float) -> Prediction:
+        kind, key = material.identity
         reasons = (*_pressure_reasons(material), *coupling.nearness.reasons)
         level: ConfidenceLevel = "low" if reasons else coupling.nearness.level
         if coupling.kind == "composition" or material.family.cautions:
@@ -326,7 +350,7 @@ def _method(coupling: Coupling) -> str:
     return f"McMillan-Allen-Dynes ({factors}), {coupling.model_id.split('+')[0]} from {coupling.kind}"
 
 
-def _pressure_reasons(material: _Material) -> tuple[str, ...]:
+def _pressure_reasons(material: Material) -> tuple[str, ...]:
     if material.pressure_gpa == 0.0:
         return ()
     reasons = [f"{material.pressure_gpa:g} GPa: the model was trained at ambient pressure"]
