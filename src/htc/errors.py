@@ -9,6 +9,10 @@
     ├── NotFoundError           a stored record that is not there
     ├── ConflictError           the request does not fit one that came before it
     ├── BusyError               more work at once than this process takes
+    ├── AccessError             who asks may not do this
+    │   ├── UnauthenticatedError   no access key, or none that is valid
+    │   ├── ForbiddenError         the key, or where the request comes from, does not allow it
+    │   └── TooManyRequestsError   more requests than the limit of the key or address
     ├── ConvergenceError        an iteration that did not reach its tolerance
     ├── ModelError              missing, damaged or unsuitable model weights
     ├── MissingExtraError       an optional dependency that is not installed
@@ -25,10 +29,12 @@ that the command line, the HTTP problem answers and the logs can each lay them o
 from __future__ import annotations
 
 __all__ = [
+    "AccessError",
     "BusyError",
     "ConflictError",
     "ConvergenceError",
     "DatabaseUnavailableError",
+    "ForbiddenError",
     "FormulaError",
     "HTCError",
     "InputError",
@@ -42,6 +48,8 @@ __all__ = [
     "StorageError",
     "StoreError",
     "StructureError",
+    "TooManyRequestsError",
+    "UnauthenticatedError",
 ]
 
 
@@ -122,6 +130,30 @@ class BusyError(HTCError):
     """More work at once than this process takes; asking again later helps."""
 
     code = "busy"
+
+
+class AccessError(HTCError):
+    """Who asks may not do this."""
+
+    code = "access"
+
+
+class UnauthenticatedError(AccessError):
+    """No access key was given, or none that is valid."""
+
+    code = "unauthenticated"
+
+
+class ForbiddenError(AccessError):
+    """The access key, or the place the request comes from, does not allow this."""
+
+    code = "forbidden"
+
+
+class TooManyRequestsError(AccessError):
+    """More requests than the limit of the access key or the address."""
+
+    code = "too-many-requests"
 
 
 class ConvergenceError(HTCError):

@@ -11,12 +11,13 @@ import os
 import tomllib
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import platformdirs
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
@@ -35,6 +36,16 @@ def config_file() -> Path:
     if explicit:
         return Path(explicit).expanduser()
     return Path(os.environ.get("HTC_HOME") or DEFAULT_HOME).expanduser() / "config.toml"
+
+
+def _split(value: object) -> object:
+    """Names separated by commas, as an environment variable holds them; a list of the TOML file as it is."""
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 
 
 class Settings(BaseSettings):
@@ -92,6 +103,55 @@ class Settings(BaseSettings):
         "user login from expired Application Default Credentials.",
     )
 
+    host: str = Field(
+        default="127.0.0.1",
+        min_length=1,
+        description="Address that `htc serve` listens on. Beyond this machine (0.0.0.0) keys are needed.",
+    )
+    access: Literal["keys", "open", "read-only"] | None = Field(
+        default=None,
+        description="Who may use the service: keys (everyone needs an access key), open (nobody does; on the "
+        "loopback address only), or read-only (reading is open, all else needs a key). Unset: open on the "
+        "loopback address, keys elsewhere.",
+    )
+    allowed_hosts: Names = Field(
+        default=(),
+        description="Names the service answers to, separated by commas; *.example.org for all of a domain. "
+        "Unset: on the loopback address those of this machine, elsewhere all.",
+    )
+    allowed_origins: Names = Field(
+        default=(),
+        description="Origins whose pages may use the API from a browser, separated by commas, e.g. "
+        "https://lab.example.org. Unset: the service's own only.",
+    )
+    trusted_proxies: Names = Field(
+        default=(),
+        description="Addresses or networks of the proxies before the service, separated by commas. Only "
+        "their X-Forwarded-For and X-Forwarded-Proto are believed. Unset: none.",
+    )
+
+    database_password: SecretStr | None = Field(
+        default=None,
+        description="Password for HTC_DATABASE_URL, where that has none: the URL may then be shown to all.",
+    )
+    embedded_database: bool = Field(
+        default=True,
+        description="Whether the embedded PostgreSQL may be used where HTC_DATABASE_URL is unset. The container"
+        " says false: a database that is gone with its machine must not take the place of the real one.",
+    )
+    log_format: Literal["text", "json"] = Field(
+        default="text",
+        description="Log lines of `htc serve` and `htc worker`: text for people, or JSON with the names that"
+        " Cloud Logging reads. The container says json.",
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="The least important log lines that are written."
+    )
+    trace_project: str | None = Field(
+        default=None,
+        description="Google Cloud project whose traces the JSON log lines name; unset: the trace id alone.",
+    )
+
     @field_validator("home", "data", "model", "sql_proxy_log")
     @classmethod
     def _expand(cls, value: Path | None) -> Path | None:
@@ -105,6 +165,7 @@ class Settings(BaseSettings):
         "data",
         "model",
         "sql_proxy_log",
+        "trace_project",
         mode="before",
     )
     @classmethod

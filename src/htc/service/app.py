@@ -11,8 +11,11 @@ from starlette.concurrency import run_in_threadpool
 
 from htc.models import load_model
 from htc.service import problems
+from htc.service.access import Gate, Keyring, access_mode
+from htc.service.access_log import AccessLog
 from htc.service.metrics import Metrics, RequestMetrics
-from htc.service.routers import htc, metrics
+from htc.service.request_id import RequestIds
+from htc.service.routers import examples, htc, metrics
 from htc.service.state import Service
 from htc.settings import Settings, get_settings
 from htc.store import Database, RankingRefresher
@@ -31,6 +34,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     """
     chosen = settings or get_settings()
     told = Metrics()
+    keyring = Keyring()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -39,6 +43,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         rankings = RankingRefresher(database)
         app.state.service = Service(chosen, database, rankings, told)
         told.watch(database)
+        keyring.watch(database)
         try:
             yield
         finally:
@@ -52,12 +57,16 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         summary="Critical temperatures of conventional superconductors, predicted, stored and ranked.",
         lifespan=lifespan,
     )
+    app.add_middleware(Gate, mode=access_mode(chosen), keyring=keyring)
     # There are no keys yet: a page of another site must not reach this service through a name of its own.
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(LOOPBACK_HOSTS))
-    # Outside of it, so that what is turned away is counted as well.
+    # Outside of it, so that what is turned away is counted and logged as well.
     app.add_middleware(RequestMetrics, metrics=told)
+    app.add_middleware(AccessLog)
+    app.add_middleware(RequestIds)
     app.state.metrics = told
     problems.install(app)
     app.include_router(htc.router)
+    app.include_router(examples.router)
     app.include_router(metrics.router)
     return app

@@ -13,12 +13,16 @@ from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
 
 from htc import errors
+from htc.service.request_id import current_request_id
 
-__all__ = ["RETRY_AFTER_S", "Problem", "install", "problem_responses"]
+__all__ = ["RETRY_AFTER_S", "Problem", "fault", "install", "problem", "problem_of", "problem_responses"]
 
 _STATUS: tuple[tuple[type[errors.HTCError], HTTPStatus], ...] = (
     (errors.InputError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (errors.NotFoundError, HTTPStatus.NOT_FOUND),
+    (errors.UnauthenticatedError, HTTPStatus.UNAUTHORIZED),
+    (errors.TooManyRequestsError, HTTPStatus.TOO_MANY_REQUESTS),
+    (errors.AccessError, HTTPStatus.FORBIDDEN),
     (errors.StoreError, HTTPStatus.SERVICE_UNAVAILABLE),
     (errors.ModelError, HTTPStatus.SERVICE_UNAVAILABLE),
     (errors.MissingExtraError, HTTPStatus.NOT_IMPLEMENTED),
@@ -38,6 +42,9 @@ class Problem(BaseModel):
     detail: str = Field(description="What is wrong with this request.")
     where: str | None = Field(default=None, description="Field or place it was found in.")
     hint: str | None = Field(default=None, description="What can be done about it.")
+    request_id: str | None = Field(
+        default=None, description="Id of this request, as in X-Request-ID; the server's log has it too."
+    )
 
 
 def problem_responses(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
@@ -57,19 +64,31 @@ def _phrase(status: int) -> str:
     return "Unprocessable Content" if status == 422 else HTTPStatus(status).phrase
 
 
-def _answer(
+def problem(
     status: int, code: str, detail: str, *, where: str | None = None, hint: str | None = None
 ) -> JSONResponse:
-    body = Problem(title=_phrase(status), status=status, code=code, detail=detail, where=where, hint=hint)
+    """A problem as an answer, with Retry-After where asking again later may help."""
+    body = Problem(
+        title=_phrase(status), status=status, code=code, detail=detail, where=where, hint=hint,
+        request_id=current_request_id(),
+    )  # fmt: skip
     headers = {"Retry-After": str(RETRY_AFTER_S)} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
     return JSONResponse(body.model_dump(), status_code=status, headers=headers, media_type=MEDIA_TYPE)
+
+
+def problem_of(error: errors.HTCError) -> JSONResponse:
+    """The answer that tells of an error; for middleware, which stands outside of the exception handlers."""
+    status = next((s for kind, s in _STATUS if isinstance(error, kind)), HTTPStatus.INTERNAL_SERVER_ERROR)
+    answer = problem(status, error.code, error.what, where=error.where, hint=error.hint)
+    if status == HTTPStatus.UNAUTHORIZED:
+        answer.headers["WWW-Authenticate"] = 'Bearer realm="HTC"'
+    return answer
 
 
 async def _htc_error(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, errors.HTCError):  # registered for HTCError only
         raise error
-    status = next((s for kind, s in _STATUS if isinstance(error, kind)), HTTPStatus.INTERNAL_SERVER_ERROR)
-    answer = _answer(status, error.code, error.what, where=error.where, hint=error.hint)
+    answer = problem_of(error)
     if isinstance(error, errors.DatabaseUnavailableError):
         answer.background = BackgroundTask(request.app.state.service.recover)
     return answer
@@ -82,10 +101,10 @@ async def _bad_request(_: Request, error: Exception) -> JSONResponse:
     where = ".".join(str(part) for part in first["loc"] if part != "body") or "body"
     if first["type"] == "json_invalid":
         reason = first.get("ctx", {}).get("error", "")
-        return _answer(
+        return problem(
             HTTPStatus.BAD_REQUEST, "invalid-json", f"the body is not JSON: {reason}", where="body"
         )
-    return _answer(
+    return problem(
         HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-request", str(first["msg"]), where=where,
         hint="the fields of each request are described at /docs",
     )  # fmt: skip
@@ -95,14 +114,21 @@ async def _http_error(_: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, HTTPException):  # registered for HTTPException only
         raise error
     code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "-")
-    answer = _answer(error.status_code, code, str(error.detail))
+    answer = problem(error.status_code, code, str(error.detail))
     answer.headers.update(error.headers or {})
     return answer
 
 
 async def _fault(_: Request, __: Exception) -> JSONResponse:
-    # The server logs the exception itself; what it says may hold what is nobody's business.
-    return _answer(
+    return fault()
+
+
+def fault() -> JSONResponse:
+    """The answer to a request that met a fault of the program.
+
+    The log has the exception; what that says may hold what is nobody's business.
+    """
+    return problem(
         HTTPStatus.INTERNAL_SERVER_ERROR,
         "internal",
         "a fault of the program, not of the request",

@@ -1,0 +1,66 @@
+"""The middleware that finds out who asks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from htc.errors import HTCError
+from htc.service.access.caller import Caller, Refusal
+from htc.service.problems import problem_of
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from htc.service.access.keyring import Keyring
+    from htc.service.access.mode import Mode
+    from htc.store.keys import AccessKey
+
+__all__ = ["Gate", "key_in"]
+
+
+class Gate:
+    """ASGI middleware: who sends the request goes into its scope as ``htc.caller``.
+
+    A key is checked wherever one is sent: a wrong one is never passed over in favour of none.
+    """
+
+    def __init__(self, app: ASGIApp, mode: Mode, keyring: Keyring) -> None:
+        """Wrap an application."""
+        self._app = app
+        self._mode = mode
+        self._keyring = keyring
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on with its caller."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        address = scope["client"][0] if scope.get("client") else "unknown"
+        key: AccessKey | None = None
+        refused: Refusal | None = None
+        text = key_in(scope["headers"])
+        if text is not None:
+            try:
+                key = await self._keyring.find(text)
+            except HTCError as error:
+                await problem_of(error)(scope, receive, send)
+                return
+            refused = "unknown" if key is None else key.fault()
+        scope["htc.caller"] = Caller(self._mode, address, key, refused)
+        await self._app(scope, receive, send)
+
+
+def key_in(headers: list[tuple[bytes, bytes]]) -> str | None:
+    """The access key among the headers of a request, None where none was sent.
+
+    ``X-API-Key`` comes first: behind a platform that signs its own users in, ``Authorization`` is not ours.
+    """
+    bearer: str | None = None
+    for name, value in headers:
+        if name == b"x-api-key":
+            return value.decode("latin-1").strip()
+        if name == b"authorization":
+            kind, _, rest = value.decode("latin-1").partition(" ")
+            if kind.lower() == "bearer":
+                bearer = rest.strip()
+    return bearer
