@@ -44,6 +44,7 @@ REVISIONS: Final = (
     "004_checks_runs_provenance",
     "005_structures_findings",
     "006_model_tiers",
+    "007_service",
 )
 """The chain, oldest first. Kept here as well as in the files so that opening a database needs no Alembic."""
 

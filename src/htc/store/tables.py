@@ -20,13 +20,18 @@ __all__ = [
     "RANKED",
     "RANKED_FROM_K",
     "SET_ASIDE",
+    "api_keys",
+    "audit_log",
     "bete_runs",
     "campaigns",
     "findings",
     "htc_predictions",
+    "idempotency_keys",
+    "jobs",
     "metadata",
     "models",
     "ranking_refreshes",
+    "run_items",
     "runs",
     "structures",
     "test_telemetry",
@@ -368,6 +373,122 @@ findings = sa.Table(
     sa.Index("ix_findings_report_id", "report_id", "position"),
 )
 """The numbered log of what was examined and done: hypothesis, test, result, verdict, action."""
+
+jobs = sa.Table(
+    "jobs",
+    metadata,
+    sa.Column("run_id", sa.String, primary_key=True),
+    sa.Column("kind", sa.String, nullable=False),
+    sa.Column("request", pg.JSONB, nullable=False),
+    sa.Column("state", sa.String, nullable=False, server_default="queued"),
+    sa.Column("done", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("failed", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("total", sa.Integer),
+    sa.Column("message", sa.String),
+    sa.Column("error", pg.JSONB),
+    sa.Column("result", pg.JSONB),
+    sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("trying", pg.JSONB),
+    sa.Column("lease_owner", sa.String),
+    sa.Column("lease_until", _TIME),
+    sa.Column("heartbeat_at", _TIME),
+    sa.Column("cancel_requested", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("not_before", _TIME, nullable=False, server_default=sa.func.now()),
+    sa.Column("requested_by", sa.String, nullable=False),
+    sa.Column("created_at", _TIME, nullable=False, server_default=sa.func.now()),
+    sa.Column("started_at", _TIME),
+    sa.Column("finished_at", _TIME),
+    sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name="fk_jobs_run_id"),
+    sa.Index(
+        "ix_jobs_queued",
+        "not_before",
+        "created_at",
+        "run_id",
+        postgresql_where=sa.text("state = 'queued'"),
+    ),
+    sa.Index("ix_jobs_leased", "lease_until", postgresql_where=sa.text("state = 'running'")),
+)
+"""The queue: a run that worker processes carry out. ``attempts`` counts how often it was taken up since it
+last got on; ``trying`` is what the process at work has in hand, and what it was when that process died;
+``result`` is what came out as a whole. ``error`` holds the parts of an HTCError."""
+
+run_items = sa.Table(
+    "run_items",
+    metadata,
+    sa.Column("run_id", sa.String, primary_key=True),
+    sa.Column("position", sa.Integer, primary_key=True),
+    sa.Column("label", sa.String, nullable=False),
+    sa.Column("state", sa.String, nullable=False),
+    sa.Column("prediction_id", sa.String),
+    sa.Column("error", pg.JSONB),
+    sa.Column("values", pg.JSONB, nullable=False, server_default=_EMPTY),
+    sa.Column("created_at", _TIME, nullable=False, server_default=sa.func.now()),
+    sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name="fk_run_items_run_id"),
+    sa.ForeignKeyConstraint(
+        ["prediction_id"], ["htc_predictions.id"], name="fk_run_items_prediction_id"
+    ),
+    sa.Index(
+        "ix_run_items_prediction_id",
+        "prediction_id",
+        postgresql_where=sa.text("prediction_id IS NOT NULL"),
+    ),
+)
+"""What became of each item of a run, in the order in which they were done. A prediction that an earlier run
+stored is linked here and not stored again; an item that failed has its reason in ``error``."""
+
+api_keys = sa.Table(
+    "api_keys",
+    metadata,
+    sa.Column("id", sa.String, primary_key=True),
+    sa.Column("name", sa.String, nullable=False),
+    sa.Column("prefix", sa.String, nullable=False),
+    sa.Column("key_hash", sa.String, nullable=False),
+    sa.Column("scopes", pg.ARRAY(sa.Text), nullable=False),
+    sa.Column("created_by", sa.String, nullable=False),
+    sa.Column("created_at", _TIME, nullable=False, server_default=sa.func.now()),
+    sa.Column("expires_at", _TIME),
+    sa.Column("revoked_at", _TIME),
+    sa.Column("last_used_at", _TIME),
+    sa.Column("requests_per_minute", sa.Integer),
+    sa.UniqueConstraint("prefix", name="uq_api_keys_prefix"),
+    sa.UniqueConstraint("key_hash", name="uq_api_keys_key_hash"),
+)
+"""Who may use the service. The key itself is nowhere: ``key_hash`` is the SHA-256 of 256 random bits."""
+
+idempotency_keys = sa.Table(
+    "idempotency_keys",
+    metadata,
+    sa.Column("owner", sa.String, primary_key=True),
+    sa.Column("key", sa.String, primary_key=True),
+    sa.Column("route", sa.String, nullable=False),
+    sa.Column("request_hash", sa.String, nullable=False),
+    sa.Column("state", sa.String, nullable=False, server_default="running"),
+    sa.Column("status", sa.Integer),
+    sa.Column("headers", pg.JSONB, nullable=False, server_default=_EMPTY),
+    sa.Column("body", sa.LargeBinary),
+    sa.Column("created_at", _TIME, nullable=False, server_default=sa.func.now()),
+    sa.Column("expires_at", _TIME, nullable=False),
+    sa.Index("ix_idempotency_keys_expires_at", "expires_at"),
+)
+"""Answers to requests that may be sent again under the same key; removed once they have expired."""
+
+audit_log = sa.Table(
+    "audit_log",
+    metadata,
+    sa.Column("id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    sa.Column("at", _TIME, nullable=False, server_default=sa.func.now()),
+    sa.Column("request_id", sa.String, nullable=False),
+    sa.Column("key_id", sa.String),
+    sa.Column("actor", sa.String, nullable=False),
+    sa.Column("method", sa.String, nullable=False),
+    sa.Column("route", sa.String, nullable=False),
+    sa.Column("path", sa.String, nullable=False),
+    sa.Column("status", sa.Integer, nullable=False),
+    sa.Column("client", sa.String),
+    sa.Column("details", pg.JSONB, nullable=False, server_default=_EMPTY),
+    sa.Index("ix_audit_log_at", sa.text("at DESC"), "id"),
+)
+"""Each write that came by HTTP: who, what, when and how it was answered."""
 
 top_superconductors = sa.table(
     "top_superconductors",
