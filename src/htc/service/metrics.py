@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from htc.store import Database
 
-__all__ = ["Metrics", "Outcome", "RequestMetrics"]
+__all__ = ["Metrics", "Outcome", "RequestMetrics", "route_of"]
 
 Outcome = Literal["predicted", "outside_theory", "repeated", "rejected", "failed"]
 
@@ -129,10 +129,10 @@ class RequestMetrics:
             await self._app(scope, receive, noting)
         finally:
             method = scope["method"] if scope["method"] in _METHODS else "other"
-            self._metrics.end_request(method, _route(scope), status, time.perf_counter() - began)
+            self._metrics.end_request(method, route_of(scope), status, time.perf_counter() - began)
 
 
-def _route(scope: Scope) -> str:
+def route_of(scope: Scope) -> str:
     """The template of the route that took the request, e.g. ``/api/htc/results/{run_id}``."""
     template = getattr(scope.get("route"), "path_format", None)
     return template if isinstance(template, str) else NO_ROUTE
