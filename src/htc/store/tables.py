@@ -424,9 +424,7 @@ run_items = sa.Table(
     sa.Column("values", pg.JSONB, nullable=False, server_default=_EMPTY),
     sa.Column("created_at", _TIME, nullable=False, server_default=sa.func.now()),
     sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name="fk_run_items_run_id"),
-    sa.ForeignKeyConstraint(
-        ["prediction_id"], ["htc_predictions.id"], name="fk_run_items_prediction_id"
-    ),
+    sa.ForeignKeyConstraint(["prediction_id"], ["htc_predictions.id"], name="fk_run_items_prediction_id"),
     sa.Index(
         "ix_run_items_prediction_id",
         "prediction_id",

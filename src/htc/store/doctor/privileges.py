@@ -34,15 +34,16 @@ _SCHEMA = Check(
 _TABLES = Check(
     "privileges.tables",
     "the user may not read or write HTC's tables",
-    "asked for SELECT, INSERT and UPDATE where the program needs them",
+    "asked for SELECT, INSERT, UPDATE and DELETE where the program needs them",
 )
 _OWNER = Check(
     "privileges.ownership",
     "the user may not migrate: the tables belong to somebody else",
     "compared the owners of tables and views with the user's roles",
 )
-_PRIVILEGES: Final = ("SELECT", "INSERT", "UPDATE")
-# Nothing is ever removed: DELETE is needed nowhere.
+_PRIVILEGES: Final = ("SELECT", "INSERT", "UPDATE", "DELETE")
+_DELETING: Final = frozenset({"idempotency_keys"})
+"""Answers kept for a repeated request go when they have expired. Nothing else is ever removed."""
 _READ_ONLY: Final = frozenset({"alembic_version", "top_superconductors"})
 """Written by upgrades and refreshes only, which need their owner."""
 _UPDATING: Final[Mapping[str, str]] = {
@@ -53,6 +54,9 @@ _UPDATING: Final[Mapping[str, str]] = {
     "campaigns": "`htc import --update`",
     "models": "`htc import --update`",
     "test_telemetry": "`htc import --update`",
+    "jobs": "`htc worker`, `htc serve`",
+    "api_keys": "`htc keys`, `htc serve`",
+    "idempotency_keys": "`htc serve`",
 }
 """Tables whose rows are changed, and the commands that do it."""
 
@@ -184,13 +188,15 @@ def _check_tables(connection: Connection) -> list[Finding]:
 def _needed(table: str, privilege: str) -> bool:
     if privilege == "UPDATE":
         return table in _UPDATING
+    if privilege == "DELETE":
+        return table in _DELETING
     return privilege == "SELECT" or table not in _READ_ONLY
 
 
 def _judge_rights(user: str, quoted: str, lacking: Mapping[str, list[str]], tables: int) -> Finding:
     missing = {privilege: names for privilege, names in lacking.items() if names}
     grants = "; ".join(f"GRANT {p} ON {', '.join(names)} TO {quoted}" for p, names in missing.items())
-    unread, unwritten, fixed = (lacking[p] for p in _PRIVILEGES)
+    unread, unwritten, fixed, kept = (lacking[p] for p in _PRIVILEGES)
     if unread:
         return _TABLES.failure(
             f"{user} may not read {', '.join(unread)}", f"as the owner: `{grants}`", missing=missing
@@ -209,6 +215,12 @@ def _judge_rights(user: str, quoted: str, lacking: Mapping[str, list[str]], tabl
         listed = "; ".join(f"on {', '.join(names)} for {what}" for what, names in by_commands.items())
         return _TABLES.warning(
             f"{user} reads and adds rows, but lacks UPDATE {listed}: these commands will not work",
+            f"as the owner: `{grants}`",
+            missing=missing,
+        )
+    if kept:
+        return _TABLES.warning(
+            f"{user} lacks DELETE on {', '.join(kept)}: `htc serve` cannot clear away what has expired",
             f"as the owner: `{grants}`",
             missing=missing,
         )
