@@ -211,3 +211,34 @@ def test_evaluating_the_held_out_fold_gives_the_cards_figures(
 def test_a_frozen_record_can_be_compared(small_family: Path) -> None:
     (one,) = load_model(small_family).predict_structures(crystals()[:1])
     assert replace(one) == one
+
+
+def test_networks_of_all_folds_speak_where_there_are_some(family: Path, labelled_file: Path) -> None:
+    """Those without a fold then only say how good a network is for what it has not seen."""
+    from htc.models.training.fit import TreeSettings
+    from htc.models.training.network import NetworkSettings
+    from htc.models.training.pipeline import Recipe, train
+
+    before = load_model(family)
+    shutil.rmtree(family / "default")
+    recipe = Recipe(
+        name="small",
+        tree_seeds=(0,),
+        trees=TreeSettings(n_estimators=20, learning_rate=0.25, num_leaves=15),
+        networks=NetworkSettings(hidden=12, layers=1, epochs=6, batch=32, learning_rate=5e-3),
+        networks_of_all=2,
+        workers=1,
+    )
+    model = train([labelled_file], family, recipe, tier="default")
+    assert isinstance(model, EnsembleModel)
+    members = model.card["method"]["members"]
+    assert [m["trained_without_fold"] for m in members if m["speaks"]] == [None, None]
+    assert len(members) == 11
+    assert len({m["seed"] for m in members}) == 11
+    assert len(model.networks) == 2
+    # The mixture is learned from the same networks as before.
+    mixing = [m.card["method"]["parameters"]["mixing"] for m in (before, model)]
+    assert mixing[0] == mixing[1]
+    assert [c.lambda_ep for c in model.predict_structures(crystals())] != [
+        c.lambda_ep for c in before.predict_structures(crystals())
+    ]

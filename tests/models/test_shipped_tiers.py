@@ -13,6 +13,7 @@ import pytest
 from htc.materials.library import library_entries
 from htc.models import TIERS, CouplingModel, load_model
 from htc.models.card import check_card
+from htc.models.ensemble import EnsembleModel
 
 WEIGHTS = Path(__file__).resolve().parents[2] / "src/htc/models/weights"
 
@@ -60,6 +61,10 @@ def test_the_card_names_members_data_and_the_tier_below(model: CouplingModel) ->
     members = model.card["method"]["members"]
     assert len(members) >= 4
     assert 3 not in {member["trained_without_fold"] for member in members}
+    assert {0, 1, 2, 4, 5, 6, 8, 9} <= {member["trained_without_fold"] for member in members}
+    speaking = [member for member in members if member.get("speaks", True)]
+    assert isinstance(model, EnsembleModel)
+    assert len(model.networks) == len(speaking)
     assert len({member["seed"] for member in members}) == len(members)
 
 

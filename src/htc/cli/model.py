@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-EPOCHS = 26
 """Of each network; more made no difference in cross-validation."""
 
 app = typer.Typer(help="Inspect, train and score electron-phonon models.", no_args_is_help=True)
@@ -107,8 +106,14 @@ def train(
     seeds: Annotated[int, typer.Option("--seeds", min=1, max=16, help="Members of each forest.")] = 1,
     trees: Annotated[int, typer.Option("--trees", min=10, max=10_000, help="Boosted trees a member.")] = 1000,
     epochs: Annotated[
-        int, typer.Option("--epochs", min=1, max=1000, help="Epochs of each network.")
-    ] = EPOCHS,
+        int | None,
+        typer.Option(
+            "--epochs",
+            min=1,
+            max=1000,
+            help="Epochs of each network. [default: 26 in the default tier, 80 in the best]",
+        ),
+    ] = None,
     exclude_formulas: Annotated[
         Path | None,
         typer.Option("--exclude-formulas", metavar="FILE", help="Formulas, one a line, not to train on."),
@@ -132,7 +137,7 @@ def train(
     """Train and calibrate models with cross-validation grouped by formula; fold 3 is held out.
 
     Needs the extra `[train]`, the best tier `[mlip]` too. On two cores and 8,000 materials the fast tier
-    takes ten minutes, the default one an hour, the best one another. Killed and started again it goes on
+    takes ten minutes, the default one an hour, the best one two more. Killed and started again it goes on
     where it was.
 
     Example: `htc model train --tier best --out my-models && HTC_MODEL=my-models htc model info`
@@ -150,8 +155,8 @@ def train(
         version=version,
         tree_seeds=tuple(range(seeds)),
         trees=replace(plain.trees, n_estimators=trees),
-        networks=replace(plain.networks, epochs=epochs),
-        best_networks=replace(plain.best_networks, epochs=epochs),
+        networks=replace(plain.networks, epochs=epochs or plain.networks.epochs),
+        best_networks=replace(plain.best_networks, epochs=epochs or plain.best_networks.epochs),
         exclude_formulas=excluded,
         experimental=experimental or _experimental_folder(),
     )

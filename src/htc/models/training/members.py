@@ -1,6 +1,7 @@
-"""Members of an ensemble: one network a fold, trained without it, kept as each is done.
+"""Members of an ensemble: networks trained without a fold each, and on all folds, kept as each is done.
 
-So every material is predicted by a network that had not seen its formula, and the networks together see all.
+Those without a fold tell how good a network is for materials whose formula it had not seen, which mixing and
+calibration are learned from. Those of all folds have seen an eighth more and speak once the model is used.
 """
 
 from __future__ import annotations
@@ -8,7 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
@@ -24,22 +27,54 @@ from htc.models.training.dataset import Dataset
 from htc.models.training.feature_cache import one_thread_each
 from htc.models.training.network import NetworkData, NetworkSettings, fit_network
 
-__all__ = ["fit_members", "predict_out_of_fold"]
+__all__ = ["Member", "fit_members", "members_wanted", "predict_out_of_fold", "speaking"]
 
 _DATA: dict[str, Any] = {}
 _VERSION: Final = 1
 """Raised when the training changes, so that no old member is taken for a new one."""
 
 
+@dataclass(frozen=True, slots=True)
+class Member:
+    """What tells the networks of an ensemble apart."""
+
+    without: int | None
+    """The fold it was trained without; None for all training folds."""
+    seed: int
+
+    def as_dict(self) -> dict[str, int | None]:
+        """As the card states it."""
+        return {"trained_without_fold": self.without, "seed": self.seed}
+
+
+def members_wanted(folds: NDArray[np.int64], seed: int, per_fold: int, of_all: int) -> list[Member]:
+    """The members of an ensemble, each with a seed of its own.
+
+    Args:
+        folds: of the training materials.
+        seed: the others follow from.
+        per_fold: networks trained without each fold.
+        of_all: networks trained on all of them.
+    """
+    outside = [Member(int(f), seed + int(f) + 100 * k) for k in range(per_fold) for f in np.unique(folds)]
+    return outside + [Member(None, seed + 10_000 + k) for k in range(of_all)]
+
+
+def speaking(members: dict[Member, Network]) -> dict[Member, Network]:
+    """The members that predict new materials: those of all folds, or where there are none, all."""
+    return {m: network for m, network in members.items() if m.without is None} or members
+
+
 def _start(data: NetworkData, fold: NDArray[np.int64], weight: NDArray[np.float64]) -> None:
     _DATA.update(data=data, fold=fold, weight=weight)
 
 
-def _train(fold: int, seed: int, settings: NetworkSettings, path: Path) -> Path:
+def _train(member: Member, settings: NetworkSettings, path: Path) -> Path:
     from safetensors.numpy import save_file
 
-    rows = np.flatnonzero(_DATA["fold"] != fold)
-    network = fit_network(_DATA["data"], rows, _DATA["weight"], settings, seed)
+    fold = _DATA["fold"]
+    rows = np.arange(len(fold)) if member.without is None else np.flatnonzero(fold != member.without)
+    network = fit_network(_DATA["data"], rows, _DATA["weight"], settings, member.seed)
     partial = path.with_name(f"{path.name}.{os.getpid()}.part")
     save_file({k: np.ascontiguousarray(v) for k, v in network.tensors().items()}, partial)
     partial.replace(path)
@@ -58,18 +93,18 @@ def fit_members(
     tier: Tier,
     data: Dataset,
     settings: NetworkSettings,
-    seed: int,
+    members: Sequence[Member],
     folder: Path,
     progress: Progress | None = None,
     workers: int | None = None,
-) -> dict[int, Network]:
-    """Networks by the fold they were trained without; those found in ``folder`` are not trained again.
+) -> dict[Member, Network]:
+    """Train the networks of an ensemble; those found in ``folder`` are not trained again.
 
     Args:
         tier: they belong to.
         data: training materials.
         settings: of the networks.
-        seed: of the first; the others follow.
+        members: which, see :func:`members_wanted`.
         folder: where each is kept when it is done.
         progress: told how many are done.
         workers: processes; default one a core.
@@ -81,10 +116,9 @@ def fit_members(
 
     folder.mkdir(parents=True, exist_ok=True)
     digest = _digest(data, settings)
-    folds = [int(f) for f in np.unique(data.fold)]
-    paths = {f: folder / f"{tier}-network-{digest}-without-{f}-seed-{seed + f}.safetensors" for f in folds}
-    missing = [f for f in folds if not paths[f].exists()]
-    done = len(folds) - len(missing)
+    paths = {m: folder / f"{tier}-network-{digest}-{_seen_by(m)}-seed-{m.seed}.safetensors" for m in members}
+    missing = [m for m in members if not paths[m].exists()]
+    done = len(members) - len(missing)
     if missing:
         arrays = NetworkData(data.graphs, data.targets, data.trust, data.source)
         # Not by fork: torch keeps threads, and a copy of a process with threads can hang.
@@ -97,27 +131,33 @@ def fit_members(
                 initargs=(arrays, data.fold, data.weight),
             ) as pool,
         ):
-            jobs = [pool.submit(_train, f, seed + f, settings, paths[f]) for f in missing]
+            jobs = [pool.submit(_train, m, settings, paths[m]) for m in missing]
             for job in as_completed(jobs):
                 job.result()
                 done += 1
                 if progress is not None:
-                    progress(f"networks of the {tier} tier", done, len(folds))
+                    progress(f"networks of the {tier} tier", done, len(members))
     shape = {
         "hidden": settings.hidden,
         "layers": settings.layers,
         "n_site": data.graphs.sites.shape[1],
         "n_cell": data.graphs.cell.shape[1],
     }
-    return {f: Network.from_tensors(shape, load_file(path)) for f, path in paths.items()}
+    return {m: Network.from_tensors(shape, load_file(path)) for m, path in paths.items()}
 
 
-def predict_out_of_fold(members: dict[int, Network], data: Dataset) -> NDArray[np.float64]:
-    """Targets of every material from the network trained without it, shape ``(n, len(TARGETS))``."""
+def _seen_by(member: Member) -> str:
+    return "of-all" if member.without is None else f"without-{member.without}"
+
+
+def predict_out_of_fold(members: dict[Member, Network], data: Dataset) -> NDArray[np.float64]:
+    """Targets of every material by the networks trained without it, shape ``(n, len(TARGETS))``."""
     out = np.full((len(data), len(TARGETS)), np.nan)
-    for fold, network in members.items():
+    for fold in {member.without for member in members} - {None}:
+        outside = [network for member, network in members.items() if member.without == fold]
         for index, source in enumerate(SOURCES):
             which = np.flatnonzero((data.fold == fold) & (data.source == index))
             if which.size:
-                out[which] = network.predict(data.graphs.select(which), source)
+                graphs = data.graphs.select(which)
+                out[which] = np.mean([network.predict(graphs, source) for network in outside], axis=0)
     return out

@@ -96,7 +96,11 @@ def point_scores(
 
 
 def _with_omega_2(
-    data: Dataset, lambda_ep: FloatArray, omega_log: FloatArray, omega_2: FloatArray | None
+    data: Dataset,
+    lambda_ep: FloatArray,
+    omega_log: FloatArray,
+    omega_2: FloatArray | None,
+    mu_star: float = CALIBRATION_MU_STAR,
 ) -> dict[str, Any]:
     from sklearn.metrics import average_precision_score, r2_score
 
@@ -105,10 +109,8 @@ def _with_omega_2(
         return {}
     true = data.omega_2_k[known]
     ratio_error = omega_2[known] / omega_log[known] - true / data.omega_log_k[known]
-    tc_true = np.asarray(
-        allen_dynes(data.lambda_ep[known], data.omega_log_k[known], true, CALIBRATION_MU_STAR)
-    )
-    tc = np.asarray(allen_dynes(lambda_ep[known], omega_log[known], omega_2[known], CALIBRATION_MU_STAR))
+    tc_true = np.asarray(allen_dynes(data.lambda_ep[known], data.omega_log_k[known], true, mu_star))
+    tc = np.asarray(allen_dynes(lambda_ep[known], omega_log[known], omega_2[known], mu_star))
     high = tc_true > HIGH_TC_K
     return {
         "omega_2": {
@@ -137,7 +139,7 @@ def scores_of(
     if all(c.omega_2_k is not None for c in predicted):
         omega_2 = np.array([c.omega_2_k for c in predicted], dtype=np.float64)
     plain = scores(data.lambda_ep, data.omega_log_k, lambda_ep, omega_log, lower, upper, mu_star)
-    return plain | _with_omega_2(data, lambda_ep, omega_log, omega_2)
+    return plain | _with_omega_2(data, lambda_ep, omega_log, omega_2, mu_star)
 
 
 def scores_outside(data: Dataset, out: OutOfFold) -> dict[str, Any]:

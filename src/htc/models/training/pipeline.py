@@ -25,7 +25,7 @@ from htc.models.training.data import Progress
 from htc.models.training.dataset import Dataset, concatenate, read_dataset
 from htc.models.training.feature_cache import FeatureKind
 from htc.models.training.fit import OutOfFold, TreeSettings, fit_errors, fit_head, fit_trees
-from htc.models.training.members import fit_members, predict_out_of_fold
+from htc.models.training.members import fit_members, members_wanted, predict_out_of_fold, speaking
 from htc.models.training.metrics import scores_of, scores_outside
 from htc.models.training.mixing import fit_mixing
 from htc.models.training.network import NetworkSettings
@@ -68,7 +68,13 @@ class Recipe:
     trees: TreeSettings = field(default_factory=TreeSettings)
     networks: NetworkSettings = field(default_factory=lambda: NetworkSettings(hidden=96))
     """Of the default tier."""
-    best_networks: NetworkSettings = field(default_factory=lambda: NetworkSettings(hidden=128))
+    best_networks: NetworkSettings = field(default_factory=lambda: NetworkSettings(hidden=128, epochs=80))
+    networks_per_fold: int = 1
+    """Networks of the default tier trained without each fold."""
+    networks_of_all: int = 0
+    """Networks of the default tier trained on all folds, which then speak instead of those without a fold."""
+    best_networks_per_fold: int = 1
+    best_networks_of_all: int = 5
     exclude_formulas: frozenset[str] = frozenset()
     test_fold: int = TEST_FOLD
     workers: int | None = None
@@ -277,9 +283,14 @@ def _train_ensemble(
         with np.load(work / f"out-of-fold-{below.model_id}.npz") as kept:
             other = kept["mixed"]
     how = recipe.networks if tier == "default" else recipe.best_networks
-    members = fit_members(
-        tier, training, how, recipe.network_seed, work / "members", progress, recipe.workers
+    counts = (
+        (recipe.networks_per_fold, recipe.networks_of_all)
+        if tier == "default"
+        else (recipe.best_networks_per_fold, recipe.best_networks_of_all)
     )
+    wanted = members_wanted(training.fold, recipe.network_seed, *counts)
+    members = fit_members(tier, training, how, wanted, work / "members", progress, recipe.workers)
+    spoken = speaking(members)
     networks = predict_out_of_fold(members, training)
     judged = _judged(training)
     mixing = fit_mixing(other[judged], networks[judged, :2], training.select(judged))
@@ -300,7 +311,7 @@ def _train_ensemble(
         {"name": recipe.name, "version": recipe.version},
         None,
         table=element_table(),
-        networks=tuple(members.values()),
+        networks=tuple(spoken.values()),
         forests=forests,
         mixing=mixing,
         errors=errors,
@@ -344,7 +355,7 @@ def _train_ensemble(
                 "slope": dict(zip(MIXED, mixing.slope.tolist(), strict=True)),
             },
         },
-        seeds=[recipe.network_seed + fold for fold in members],
+        seeds=[member.seed for member in members],
         features=features,
         data=training,
         n_test=len(test),
@@ -353,15 +364,12 @@ def _train_ensemble(
     )
     _learn_experiment(folder, training, np.exp(mixed[:, 0]), np.exp(mixed[:, 1]), recipe)
     card["below"] = {"tier": below.tier, "sha256": below.card["weights"]["sha256"]}
-    card["method"]["members"] = [
-        {"network": k, "trained_without_fold": fold, "seed": recipe.network_seed + fold}
-        for k, fold in enumerate(members)
-    ]
+    card["method"]["members"] = [member.as_dict() | {"speaks": member in spoken} for member in members]
     model = save_ensemble(
         folder,
         card,
         element_table(),
-        networks=tuple(members.values()),
+        networks=tuple(spoken.values()),
         forests=forests,
         mixing=mixing,
         errors=errors,
