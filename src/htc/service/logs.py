@@ -61,8 +61,6 @@ class Redactor:
         password = re.search(r"://[^/@]*?:([^/]*)@", secret)
         # A password in a URL may be shown without the URL, and decoded.
         parts = {secret} if password is None else {secret, password[1], _decoded(password[1])}
-        # And as JSON writes them.
-        parts |= {json.dumps(part, ensure_ascii=False)[1:-1] for part in parts}
         self._values += [part for part in parts if len(part) >= _SHORTEST_SECRET]
         self._values.sort(key=len, reverse=True)
 
@@ -91,7 +89,7 @@ class JsonFormatter(logging.Formatter):
         self._project = trace_project
 
     def format(self, record: logging.LogRecord) -> str:
-        """The record as one line; secrets are taken out of the finished line."""
+        """The record as one line, without secrets."""
         line: dict[str, Any] = {
             "severity": _SEVERITY.get(record.levelno, record.levelname),
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="microseconds"),
@@ -110,7 +108,17 @@ class JsonFormatter(logging.Formatter):
         line |= getattr(record, "fields", {})
         if record.exc_info:
             line["stack_trace"] = self.formatException(record.exc_info)
-        return self._redact(json.dumps(line, ensure_ascii=False, default=str))
+        return json.dumps(self._clean(line), ensure_ascii=False, default=self._other)
+
+    def _clean(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return self._redact(value)
+        if isinstance(value, dict):
+            return {key: self._clean(item) for key, item in value.items()}
+        return [self._clean(item) for item in value] if isinstance(value, list | tuple) else value
+
+    def _other(self, value: object) -> str:
+        return self._redact(str(value))
 
 
 class TextFormatter(logging.Formatter):
