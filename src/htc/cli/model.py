@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-"""Of each network; more made no difference in cross-validation."""
 
 app = typer.Typer(help="Inspect, train and score electron-phonon models.", no_args_is_help=True)
 
