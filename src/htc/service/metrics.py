@@ -1,21 +1,31 @@
-"""What the service tells Prometheus: requests, predictions, the process, the database."""
+"""What the service tells Prometheus: requests, predictions, the model, the processes, the database."""
 
 from __future__ import annotations
 
+import os
 import platform
 import time
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 from anyio import CapacityLimiter
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.exposition import choose_encoder
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client.registry import Collector
 
+from htc.service.metrics_folder import VARIABLE
 from htc.store.metrics import DatabaseCollector
 from htc.version import __version__
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from prometheus_client.core import Metric
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    from htc.models import CouplingModel
     from htc.store import Database
 
 __all__ = ["Metrics", "Outcome", "RequestMetrics", "route_of"]
@@ -34,44 +44,79 @@ NO_ROUTE: Final = "none"
 
 
 class Metrics:
-    """The metrics of one application, in a registry of its own."""
+    """The metrics of one application, in a registry of its own.
+
+    Where ``htc serve`` runs several workers they count into files of one folder, see
+    :mod:`htc.service.metrics_folder`: whichever of them answers a scrape tells of all.
+    """
 
     def __init__(self) -> None:
-        """All counters at zero."""
+        """All counters at zero, or where the workers before left them."""
+        folder = os.environ.get(VARIABLE)
         self.registry = CollectorRegistry()
         self.threads = CapacityLimiter(_PAGE_THREADS)
-        build = Gauge(
+        self._folder = Path(folder) if folder else None
+        own: CollectorRegistry | None = self.registry
+        if self._folder is not None:
+            # The instruments write into the folder and are read from there.
+            own = None
+            MultiProcessCollector(self.registry, path=str(self._folder))  # type: ignore[no-untyped-call]  # has no types
+            self.registry.register(_Processes(self._folder))
+        else:
+            ProcessCollector(registry=self.registry)
+        Gauge(
             "htc_build_info",
             "Version of HTC and Python.",
             ["version", "python_version"],
-            registry=self.registry,
-        )
-        build.labels(__version__, platform.python_version()).set(1)
-        ProcessCollector(registry=self.registry)
+            registry=own,
+            multiprocess_mode="livemax",
+        ).labels(__version__, platform.python_version()).set(1)
         self._durations = Histogram(
             "htc_http_request_duration_seconds",
             "Time from a request to the end of its answer.",
             ["method", "route", "status"],
             buckets=_BUCKETS_S,
-            registry=self.registry,
+            registry=own,
         )
         self._in_progress = Gauge(
-            "htc_http_requests_in_progress", "Requests that are being answered.", registry=self.registry
+            "htc_http_requests_in_progress",
+            "Requests that are being answered.",
+            registry=own,
+            multiprocess_mode="livesum",
         )
         self._predictions = Counter(
             "htc_predictions",
             "Predictions asked for: predicted, outside_theory (a reason and no Tc), repeated (answered from"
-            " the store), rejected (the question is no material) or failed.",
-            ["outcome"],
-            registry=self.registry,
+            " the store), rejected (the question is no material) or failed; by tier of the model asked.",
+            ["outcome", "tier"],
+            registry=own,
         )
-        for outcome in OUTCOMES:
-            self._predictions.labels(outcome)
+        self._prediction_durations = Histogram(
+            "htc_prediction_duration_seconds",
+            "Time from the question for a prediction to its stored answer.",
+            ["outcome", "tier"],
+            buckets=_BUCKETS_S,
+            registry=own,
+        )
+        self._model = Gauge(
+            "htc_model_info",
+            "The electron-phonon model that predicts.",
+            ["model_id", "tier"],
+            registry=own,
+            multiprocess_mode="livemax",
+        )
         self._database: DatabaseCollector | None = None
 
-    def count_prediction(self, outcome: Outcome) -> None:
-        """A request for a prediction ended so."""
-        self._predictions.labels(outcome).inc()
+    def use_model(self, model: CouplingModel, tier: str) -> None:
+        """The model that predicts from now on."""
+        self._model.labels(model.model_id, tier).set(1)
+        for outcome in OUTCOMES:
+            self._predictions.labels(outcome, tier)
+
+    def count_prediction(self, outcome: Outcome, tier: str, seconds: float) -> None:
+        """A request for a prediction by ``tier`` ended so after this time, s."""
+        self._predictions.labels(outcome, tier).inc()
+        self._prediction_durations.labels(outcome, tier).observe(seconds)
 
     def begin_request(self) -> None:
         """A request came in."""
@@ -97,8 +142,53 @@ class Metrics:
 
     def page(self, accept: str = "") -> tuple[bytes, str]:
         """The page of all metrics, and its media type: OpenMetrics or Prometheus text, as ``accept`` asks."""
+        if self._folder is not None:
+            _bury_the_dead(self._folder)
         encode, media_type = choose_encoder(accept)
         return encode(self.registry), media_type
+
+
+class _Processes(Collector):
+    """``process_...`` of every worker, told apart by ``pid``."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def collect(self) -> Iterable[Metric]:
+        """The families that Prometheus' own clients have for one process."""
+        families: dict[str, Metric] = {}
+        for pid in sorted(_workers(self._folder)):
+            for family in ProcessCollector(pid=partial(int, pid), registry=None).collect():
+                kept = families.setdefault(family.name, family)
+                labelled = [
+                    sample._replace(labels=sample.labels | {"pid": str(pid)}) for sample in family.samples
+                ]
+                kept.samples = [s for s in kept.samples if "pid" in s.labels] + labelled
+        return families.values()
+
+
+def _workers(folder: Path) -> set[int]:
+    """Ids of the living processes that count into a folder."""
+    found = {int(each.stem.rpartition("_")[2]) for each in folder.glob("gauge_live*_*.db")}
+    return {pid for pid in found if _lives(pid)}
+
+
+def _bury_the_dead(folder: Path) -> None:
+    """What workers that ended had under way is no longer so; what they counted stays counted."""
+    for each in folder.glob("gauge_live*_*.db"):
+        pid = int(each.stem.rpartition("_")[2])
+        if not _lives(pid):
+            mark_process_dead(pid, path=str(folder))  # type: ignore[no-untyped-call]  # has no types
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 class RequestMetrics:
