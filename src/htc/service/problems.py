@@ -8,18 +8,30 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, field_validator
 from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
 
 from htc import errors
 from htc.service.request_id import current_request_id
 
-__all__ = ["RETRY_AFTER_S", "Problem", "fault", "install", "problem", "problem_of", "problem_responses"]
+__all__ = [
+    "RETRY_AFTER_S",
+    "Problem",
+    "fault",
+    "install",
+    "problem",
+    "problem_body",
+    "problem_of",
+    "problem_responses",
+]
 
 _STATUS: tuple[tuple[type[errors.HTCError], HTTPStatus], ...] = (
     (errors.InputError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (errors.NotFoundError, HTTPStatus.NOT_FOUND),
+    (errors.ConflictError, HTTPStatus.CONFLICT),
+    (errors.ConvergenceError, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (errors.BusyError, HTTPStatus.SERVICE_UNAVAILABLE),
     (errors.UnauthenticatedError, HTTPStatus.UNAUTHORIZED),
     (errors.TooManyRequestsError, HTTPStatus.TOO_MANY_REQUESTS),
     (errors.AccessError, HTTPStatus.FORBIDDEN),
@@ -30,6 +42,9 @@ _STATUS: tuple[tuple[type[errors.HTCError], HTTPStatus], ...] = (
 RETRY_AFTER_S = 5
 """Seconds after which asking again may help where something needed was away."""
 MEDIA_TYPE = "application/problem+json"
+
+_LONGEST = 1000
+"""Most characters of a part of a problem."""
 
 
 class Problem(BaseModel):
@@ -45,6 +60,15 @@ class Problem(BaseModel):
     request_id: str | None = Field(
         default=None, description="Id of this request, as in X-Request-ID; the server's log has it too."
     )
+
+    @field_validator("detail", "where", "hint", mode="before")
+    @classmethod
+    def _sendable(cls, text: object) -> object:
+        """What callers sent is quoted here: it may be endless, and it may have no UTF-8."""
+        if not isinstance(text, str):
+            return text
+        whole = text.encode("utf-8", "replace").decode()
+        return whole if len(whole) <= _LONGEST else f"{whole[:_LONGEST]}..."
 
 
 def problem_responses(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
@@ -74,6 +98,20 @@ def problem(
     )  # fmt: skip
     headers = {"Retry-After": str(RETRY_AFTER_S)} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
     return JSONResponse(body.model_dump(), status_code=status, headers=headers, media_type=MEDIA_TYPE)
+
+
+def problem_body(error: Exception) -> Problem:
+    """The problem that tells of an error, for a place within an answer; a fault of ours keeps its innards."""
+    if not isinstance(error, errors.HTCError):
+        error = errors.HTCError(
+            "a fault of the program, not of the request", hint="the log of the server says more"
+        )
+        error.code = "internal"
+    status = next((s for kind, s in _STATUS if isinstance(error, kind)), HTTPStatus.INTERNAL_SERVER_ERROR)
+    return Problem(
+        title=_phrase(status), status=status, code=error.code, detail=error.what, where=error.where,
+        hint=error.hint, request_id=current_request_id(),
+    )  # fmt: skip
 
 
 def problem_of(error: errors.HTCError) -> JSONResponse:

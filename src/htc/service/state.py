@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
-from typing import Annotated, cast
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, cast
 
 from fastapi import Depends, Request
 
@@ -15,6 +15,9 @@ from htc.prediction.sources import known_sources, with_store
 from htc.service.metrics import Metrics
 from htc.settings import Settings
 from htc.store import Database, RankingRefresher, StoredStructures
+
+if TYPE_CHECKING:
+    from htc.service.predictions import PredictionDesk
 
 __all__ = ["Service", "ServiceState"]
 
@@ -30,6 +33,14 @@ class Service:
     database: Database
     rankings: RankingRefresher
     metrics: Metrics
+    desk: PredictionDesk = field(init=False)
+    """Answers questions for predictions."""
+
+    def __post_init__(self) -> None:
+        """Open the desk."""
+        from htc.service.predictions import PredictionDesk
+
+        self.desk = PredictionDesk(self)
 
     def recover(self) -> None:
         """Start the embedded database again if it died, so that the next request finds it."""
@@ -50,7 +61,8 @@ class Service:
         )
 
 
-def _service(request: Request) -> Service:
+# Asynchronous although nothing is awaited: a plain function would be called in a thread, for every request.
+async def _service(request: Request) -> Service:
     return cast(Service, request.app.state.service)
 
 

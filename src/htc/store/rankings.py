@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
 
 from htc.errors import InputError, NotFoundError
 from htc.store import cursors
+from htc.store.calendar import in_calendar
 from htc.store.filters import Filters
 from htc.store.refreshing import (
     Freshness,
@@ -38,6 +39,7 @@ __all__ = [
     "refresh_rankings",
     "top",
     "top_formulas",
+    "top_rows",
 ]
 
 MAX_PAGE: Final = 10_000
@@ -72,6 +74,41 @@ class Ranked:
     structure_origin: str | None
     source: str | None
 
+
+_ROW: Final = {
+    name: name
+    for name in (
+        "id",
+        "reduced_formula",
+        "tc_predicted",
+        "tc_lower_95ci",
+        "tc_upper_95ci",
+        "tc_uncertainty",
+        "tc_experiment",
+        "lambda_ep",
+        "omega_log",
+        "mu_star",
+        "pressure_required_gpa",
+        "phonon_stable",
+        "phonon_verdict",
+        "thermo_stable",
+        "confidence_level",
+        "extrapolation_warning",
+        "prediction_method",
+        "family",
+        "model_tier",
+        "model_id",
+        "structure_origin",
+        "structure_hash",
+        "source",
+        "experiment_id",
+    )
+} | {
+    "hull_distance_eV": '"hull_distance_eV"',
+    "created_at": f"CASE WHEN {in_calendar('created_at')} THEN created_at AT TIME ZONE 'UTC' END"
+    " AS created_at",
+}
+"""Columns of :func:`top_rows`, and how they are asked for."""
 
 _COLUMNS: Final = tuple(Ranked.__dataclass_fields__)
 _WIDTH: Final = len(_COLUMNS)
@@ -144,6 +181,21 @@ def top(
         found = walk(connection, _COLUMNS, filters or Filters(), place, n, candidates)
     rows = tuple(Ranked(*row[:_WIDTH]) for row in found.rows)
     return Page(rows, cursors.pack(_BY_TC, found.next.tc, found.next.id) if found.next else None)
+
+
+def top_rows(
+    database: Database, n: int = 20, filters: Filters | None = None, after: str | None = None
+) -> tuple[list[dict[str, Any]], str | None]:
+    """What :func:`top` finds, as plain rows under the names of the columns, and ``next_cursor``.
+
+    Same arguments and errors; times are in UTC and say no zone.
+    """
+    check_page(n)
+    with database.connect() as connection:
+        place = None if after is None else _place(connection, after)
+        found = walk(connection, tuple(_ROW.values()), filters or Filters(), place, n, CANDIDATES)
+    rows = [dict(zip(_ROW, row, strict=False)) for row in found.rows]
+    return rows, cursors.pack(_BY_TC, found.next.tc, found.next.id) if found.next else None
 
 
 def top_formulas(

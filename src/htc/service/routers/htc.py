@@ -6,10 +6,9 @@ from http import HTTPStatus
 
 from fastapi import APIRouter, BackgroundTasks, Response
 
-from htc.service import predictions
 from htc.service.health import health_of
-from htc.service.problems import RETRY_AFTER_S, problem_responses
-from htc.service.schemas import Health, PredictionAnswer, PredictRequest
+from htc.service.problems import RETRY_AFTER_S
+from htc.service.schemas import Health
 from htc.service.state import ServiceState
 
 __all__ = ["router"]
@@ -27,18 +26,3 @@ def health(service: ServiceState, response: Response, tasks: BackgroundTasks) ->
     if state.database == "disconnected":
         tasks.add_task(service.recover)
     return state
-
-
-@router.post(
-    "/predict",
-    responses=problem_responses(
-        HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.SERVICE_UNAVAILABLE
-    ),
-)
-def predict(service: ServiceState, request: PredictRequest) -> PredictionAnswer:
-    """Predict the critical temperature of a composition and store it.
-
-    The same question is answered by the stored prediction. A material outside electron-phonon
-    theory gets no Tc but a reason.
-    """
-    return predictions.predict(service, request)

@@ -3,21 +3,64 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from htc.prediction.predictor import MAX_MU_STAR, MAX_PRESSURE_GPA
 
-__all__ = ["PredictRequest", "PredictionAnswer"]
+__all__ = [
+    "MAX_STRUCTURE_CHARACTERS",
+    "MaterialRequest",
+    "PredictRequest",
+    "PredictionAnswer",
+    "PredictionDetail",
+    "SpectrumData",
+]
+
+MAX_STRUCTURE_CHARACTERS: Final = 1_000_000
+"""A cell of 200 sites takes some 20 000 characters in any format."""
 
 
-class PredictRequest(BaseModel):
-    """A material to predict."""
+class MaterialRequest(BaseModel):
+    """A material: exactly one of composition, structure and structure_id."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
-    composition: str = Field(min_length=1, max_length=200, description="Chemical formula.", examples=["MgB2"])
+    composition: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=200,
+        description="Chemical formula. Its crystal is looked up in the library, then among the stored ones, "
+        "then at the services of the settings; where none is known the composition alone speaks.",
+        examples=["MgB2"],
+    )
+    structure: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=MAX_STRUCTURE_CHARACTERS,
+        description="Content of a CIF, POSCAR or pymatgen JSON file with one crystal.",
+    )
+    structure_format: Literal["cif", "poscar", "json"] | None = Field(
+        default=None, description="Format of `structure`; null to find out from its content."
+    )
+    structure_id: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=100,
+        description="Hash of a stored crystal, or id of a prediction or electron-phonon run made of it.",
+    )
+
+
+class PredictRequest(MaterialRequest):
+    """A material to predict: exactly one of composition, structure and structure_id."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        allow_inf_nan=False,
+        json_schema_extra={"examples": [{"composition": "MgB2", "pressure_gpa": 0.0}]},
+    )
+
     pressure_gpa: float = Field(default=0.0, ge=0.0, le=MAX_PRESSURE_GPA, description="Pressure, GPa.")
     mu_star: float | None = Field(
         default=None,
@@ -103,4 +146,44 @@ class PredictionAnswer(BaseModel):
     )
     spectrum_origin: Literal["measured", "surrogate"] | None = Field(
         description="Whether the spectrum was given or formed from predicted moments; null without one."
+    )
+    notes: list[str] = Field(
+        description="What was assumed, dropped or could not be asked on the way, one sentence each."
+    )
+    source: str | None = Field(description="The input as its giver named it.")
+    elements: list[str] | None = Field(description="Symbols of its elements, in alphabetical order.")
+    structure_hash: str | None = Field(
+        description="Hash of the stored crystal, for `/api/htc/structures/{hash}`; null for composition only."
+    )
+    bete_run_id: str | None = Field(
+        description="Electron-phonon run with the spectrum, for `/api/bete/runs/{id}`; null outside the "
+        "theory and for composition only."
+    )
+    input_hash: str | None = Field(
+        description="SHA-256 over input, pressure, mu*, model and settings: equal hash, equal prediction."
+    )
+    deleted_at: datetime | None = Field(description="When it was set aside, UTC; null: it counts.")
+
+
+class SpectrumData(BaseModel):
+    """An Eliashberg function alpha2F; all arrays are of one length."""
+
+    label: str | None = Field(default=None, description="What tells it from others of one file.")
+    omega_mev: list[float] = Field(description="Phonon energies, meV, rising.")
+    alpha2f: list[float] = Field(description="alpha2F at these energies, dimensionless.")
+    cumulative_lambda: list[float] = Field(
+        description="2 times the integral of alpha2F/omega from zero to each energy; its last is lambda_ep."
+    )
+
+
+class PredictionDetail(PredictionAnswer):
+    """A stored prediction with crystal, spectrum and provenance."""
+
+    structure: dict[str, Any] | None = Field(
+        description="Crystal the model saw, as pymatgen's `Structure.as_dict()`; null for composition only."
+    )
+    spectrum: SpectrumData | None = Field(description="alpha2F, where there is one.")
+    provenance: dict[str, Any] = Field(description="Whatever else is needed to compute it again.")
+    legacy_defects: list[str] = Field(
+        description="Rules of today that a row of an earlier version breaks; empty otherwise."
     )

@@ -1,0 +1,37 @@
+"""``/api/htc/spectrum``."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from fastapi import APIRouter, Request, Response
+
+from htc.service import details, spectra
+from htc.service.access import Requires, caller_of
+from htc.service.answers import JSONAnswer
+from htc.service.problems import problem_responses
+from htc.service.schemas import SpectrumAnswer, SpectrumRequest
+from htc.service.state import ServiceState
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/api/htc", tags=["spectra"])
+
+
+@router.post(
+    "/spectrum",
+    operation_id="analyse_spectrum",
+    response_model=SpectrumAnswer,
+    responses=problem_responses(
+        HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.SERVICE_UNAVAILABLE
+    ),
+    dependencies=[Requires("predict")],
+)
+async def analyse_spectrum(service: ServiceState, request: Request, wish: SpectrumRequest) -> Response:
+    """Everything that follows from an alpha2F: moments, checks, Tc by every formula and by Eliashberg.
+
+    Give the text of a file of Quantum ESPRESSO, EPW, Elk, ABINIT or another code, or two arrays. Of a file
+    with several smearings the middle of the plateau speaks, or the one named. Nothing is stored unless asked.
+    """
+    created_by = details.created_by(service, caller_of(request))
+    return JSONAnswer(await spectra.analyse(service, wish, created_by))
