@@ -7,7 +7,9 @@ file is ``$HTC_CONFIG`` when set, else ``config.toml`` in ``HTC_HOME``.
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import os
+import re
 import tomllib
 from functools import lru_cache
 from pathlib import Path
@@ -88,6 +90,12 @@ class Settings(BaseSettings):
         max_length=100,
         description="Name written into created_by of every stored row.",
     )
+    evidence_licence: str | None = Field(
+        default=None,
+        max_length=500,
+        description="Under which evidence packs may be used: an SPDX identifier (CC-BY-4.0), a URL, or a "
+        "sentence. Unset: the packs say that nobody has said.",
+    )
     materials_project_api_key: SecretStr | None = Field(
         default=None,
         description="Materials Project API key. When set, formulas of unknown structure are looked up there.",
@@ -152,14 +160,58 @@ class Settings(BaseSettings):
         description="Google Cloud project whose traces the JSON log lines name; unset: the trace id alone.",
     )
 
+    max_body_mb: float = Field(
+        default=16.0,
+        gt=0.0,
+        le=1000.0,
+        description="Largest body of a request, MB. A thousand structures take some 5 MB.",
+    )
+    request_timeout_s: float = Field(
+        default=60.0,
+        gt=0.0,
+        le=3600.0,
+        description="Within how many seconds an answer has to begin, s. Long work belongs into jobs.",
+    )
+    key_requests_per_minute: int = Field(
+        default=6000,
+        ge=1,
+        description="Rate limit of an access key that has none of its own, requests a minute.",
+    )
+    address_requests_per_minute: int = Field(
+        default=600,
+        ge=1,
+        description="Rate limit of an address that sends no (valid) key, requests a minute. A service that "
+        "is open on its own machine has no limits.",
+    )
+
     @field_validator("home", "data", "model", "sql_proxy_log")
     @classmethod
     def _expand(cls, value: Path | None) -> Path | None:
         return None if value is None else value.expanduser().absolute()
 
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for part in value:
+            try:
+                ipaddress.ip_network(part, strict=False)
+            except ValueError:
+                # A star would believe whatever address a client writes down.
+                raise ValueError(f"{part!r} is neither an address nor a network such as 10.0.0.0/8") from None
+        return value
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _are_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for part in value:
+            if part != "*" and not re.fullmatch(r"https?://[^/?#@\s]+", part):
+                raise ValueError(f"{part!r} is not an origin such as https://lab.example.org")
+        return value
+
     # Not database_url: a secret that is missing where HTC is deployed arrives as an empty variable, and the
     # embedded database, gone with its container, must not take the place of the one that was meant.
     @field_validator(
+        "evidence_licence",
         "materials_project_api_key",
         "optimade_provider",
         "data",

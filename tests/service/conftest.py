@@ -14,6 +14,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from htc.service import create_app
+from htc.service.server import server_options
 from htc.settings import Settings
 from htc.store import Database
 
@@ -21,7 +22,7 @@ from htc.store import Database
 @contextmanager
 def _serving(app: FastAPI) -> Iterator[httpx.Client]:
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="on", ws="none"))
+        server = uvicorn.Server(uvicorn.Config(app, log_level="critical", **server_options(Settings())))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
         # A test may change the database that the application opens as it starts: wait until it has.

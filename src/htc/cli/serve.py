@@ -11,8 +11,6 @@ from htc.errors import InputError
 
 __all__ = ["register"]
 
-HOST = "127.0.0.1"
-
 
 def register(app: typer.Typer) -> None:
     """Add the command to the application."""
@@ -20,36 +18,55 @@ def register(app: typer.Typer) -> None:
 
 
 def serve(
-    port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Port on 127.0.0.1.")] = 8000,
+    port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Port to listen on.")] = 8000,
+    host: Annotated[
+        str | None,
+        typer.Option(
+            "--host", metavar="ADDRESS", help="Address to listen on; 127.0.0.1 unless HTC_HOST says."
+        ),
+    ] = None,
 ) -> None:
-    """Serve the API on this machine only; stop with Ctrl-C.
+    """Serve the API; stop with Ctrl-C.
 
-    There are no API keys yet, so it listens on the loopback address and nowhere else.
+    On the loopback address nobody needs a key. At an address that others can reach everyone does, and the
+    service does not start before there is one (`htc keys create`).
 
     Example: `htc serve --port 8000`
 
     Then: `curl http://127.0.0.1:8000/api/htc/predict --json '{"composition": "MgB2"}'`
     """
+    import os
     import socket
 
     import uvicorn
 
     from htc.models import load_model
     from htc.service import create_app
+    from htc.service.access import check_listening
+    from htc.service.server import server_options
     from htc.settings import get_settings
     from htc.store import Database
 
-    with socket.socket() as probe:
+    if host is not None:
+        # Where every process of the service reads it.
+        os.environ["HTC_HOST"] = host
+        get_settings.cache_clear()
+    settings = get_settings()
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((HOST, port))
+            probe.bind((settings.host, port))
         except OSError as error:
             raise InputError(
-                f"port {port} cannot be used: {error.strerror}", where="--port", hint="choose another one"
+                f"port {port} cannot be used: {error.strerror}",
+                where="--port",
+                hint="choose another one, or another --host",
             ) from error
     # Both are opened before the server starts, so that what is wrong with them is said here, not in a log.
-    settings = get_settings()
     load_model(settings.model, settings.tier)
-    Database.open().close()
-    err.print(f"HTC serves http://{HOST}:{port}/docs (Ctrl-C stops it)")
-    uvicorn.run(create_app(), host=HOST, port=port, log_level="warning")
+    with Database.open() as database:
+        check_listening(settings, database)
+    shown = f"[{settings.host}]" if ":" in settings.host else settings.host
+    err.print(f"HTC serves http://{shown}:{port}/docs (Ctrl-C stops it)", markup=False)
+    uvicorn.run(create_app(), host=settings.host, port=port, log_level="warning", **server_options(settings))

@@ -5,25 +5,25 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI
-from fastapi.middleware.trustedhost import TrustedHostMiddleware
+from fastapi import Depends, FastAPI
 from starlette.concurrency import run_in_threadpool
 
 from htc.models import load_model
+from htc.optimade import create_router as optimade_router
 from htc.service import problems
-from htc.service.access import Gate, Keyring, access_mode
+from htc.service.access import Keyring, Requires
 from htc.service.access_log import AccessLog
+from htc.service.guard import layers
+from htc.service.guard.text import storable_text
 from htc.service.metrics import Metrics, RequestMetrics
 from htc.service.request_id import RequestIds
-from htc.service.routers import examples, htc, metrics
+from htc.service.routers import bete, examples, htc, library, metrics, predictions, rankings, spectra
 from htc.service.state import Service
 from htc.settings import Settings, get_settings
 from htc.store import Database, RankingRefresher
 from htc.version import __version__
 
-__all__ = ["LOOPBACK_HOSTS", "create_app"]
-
-LOOPBACK_HOSTS = ("127.0.0.1", "localhost")
+__all__ = ["create_app"]
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -38,15 +38,17 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        await run_in_threadpool(load_model, chosen.model, chosen.tier)
+        told.use_model(await run_in_threadpool(load_model, chosen.model, chosen.tier), chosen.tier)
         database = await run_in_threadpool(Database.open, chosen)
         rankings = RankingRefresher(database)
-        app.state.service = Service(chosen, database, rankings, told)
+        service = Service(chosen, database, rankings, told)
+        app.state.service = service
         told.watch(database)
         keyring.watch(database)
         try:
             yield
         finally:
+            await run_in_threadpool(service.desk.close)
             await run_in_threadpool(told.unwatch)
             await run_in_threadpool(rankings.close)
             await run_in_threadpool(database.close)
@@ -56,17 +58,26 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         version=__version__,
         summary="Critical temperatures of conventional superconductors, predicted, stored and ranked.",
         lifespan=lifespan,
+        dependencies=[Depends(storable_text)],
+        responses=problems.problem_responses(*layers.ANSWERS),
     )
-    app.add_middleware(Gate, mode=access_mode(chosen), keyring=keyring)
-    # There are no keys yet: a page of another site must not reach this service through a name of its own.
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(LOOPBACK_HOSTS))
+    layers.install(app, chosen, keyring)
     # Outside of it, so that what is turned away is counted and logged as well.
     app.add_middleware(RequestMetrics, metrics=told)
     app.add_middleware(AccessLog)
     app.add_middleware(RequestIds)
+    layers.install_outermost(app, chosen)
     app.state.metrics = told
     problems.install(app)
     app.include_router(htc.router)
+    app.include_router(predictions.router)
+    app.include_router(rankings.router)
+    app.include_router(library.router)
+    app.include_router(spectra.router)
+    app.include_router(bete.router)
     app.include_router(examples.router)
+    app.include_router(
+        optimade_router(lambda request: request.app.state.service), dependencies=[Requires("read")]
+    )
     app.include_router(metrics.router)
     return app
