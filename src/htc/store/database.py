@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from htc.settings import Settings
     from htc.store.embedded import EmbeddedServer, Lease
 
-__all__ = ["MINIMUM_MAJOR", "Database", "redacted", "user_url"]
+__all__ = ["MINIMUM_MAJOR", "Database", "redacted", "url_of", "user_url"]
 
 MINIMUM_MAJOR: Final = 15
 _CONNECT_TIMEOUT_S = 10
@@ -54,6 +54,26 @@ def user_url(raw: str) -> URL:
             hint="use a PostgreSQL 15+ server: postgresql+psycopg://user@host/name",
         )
     return url.set(drivername="postgresql+psycopg")
+
+
+def url_of(settings: Settings) -> URL | None:
+    """The URL of the settings with its password filled in, or None where the embedded database is meant.
+
+    Raises:
+        SettingsError: it cannot be used, or there is none and the embedded database is not wanted.
+    """
+    if settings.database_url is None:
+        if not settings.embedded_database:
+            raise SettingsError(
+                "not set, and the embedded database is not wanted here",
+                where="HTC_DATABASE_URL",
+                hint="set it to a PostgreSQL 15+ server; HTC_EMBEDDED_DATABASE=true allows the embedded one",
+            )
+        return None
+    url = user_url(settings.database_url.get_secret_value())
+    if settings.database_password is not None and url.password is None and "password" not in url.query:
+        return url.set(password=settings.database_password.get_secret_value())
+    return url
 
 
 def redacted(url: URL) -> str:
@@ -93,10 +113,8 @@ class Database:
             from htc.settings import get_settings
 
             settings = get_settings()
-        if settings.database_url is not None:
-            return cls.connect_to(
-                user_url(settings.database_url.get_secret_value()), ensure_schema=ensure_schema
-            )
+        if (url := url_of(settings)) is not None:
+            return cls.connect_to(url, ensure_schema=ensure_schema)
         from htc.store.embedded import EmbeddedServer
 
         lease = EmbeddedServer(settings.home).acquire()
@@ -137,7 +155,7 @@ class Database:
         Raises:
             StoreError: whatever the driver has to complain about.
         """
-        with self._errors(), self.engine.connect() as connection:
+        with self.errors(), self.engine.connect() as connection:
             yield connection
 
     @contextmanager
@@ -147,7 +165,7 @@ class Database:
         Raises:
             StoreError: whatever the driver has to complain about.
         """
-        with self._errors(), self.engine.begin() as connection:
+        with self.errors(), self.engine.begin() as connection:
             yield connection
 
     def recover(self) -> None:
@@ -176,7 +194,12 @@ class Database:
         self.close()
 
     @contextmanager
-    def _errors(self) -> Iterator[None]:
+    def errors(self) -> Iterator[None]:
+        """Translate what the driver raises inside; where the embedded server stopped, its log says why.
+
+        Raises:
+            StoreError: the translation.
+        """
         try:
             with store_errors(self.where):
                 yield

@@ -107,11 +107,11 @@ def deliver(settings: Settings, batch: Batch, *, kept_at: Path | None) -> Delive
 
 
 def _open(settings: Settings) -> Database:
-    from htc.store.database import Database, user_url
+    from htc.store.database import Database, url_of
 
-    if settings.database_url is None:
+    url = url_of(settings)
+    if url is None:
         return Database.open(settings)
-    url = user_url(settings.database_url.get_secret_value())
     if "connect_timeout" not in url.query:
         url = url.update_query_dict({"connect_timeout": str(CONNECT_S)})
     return Database.connect_to(url)

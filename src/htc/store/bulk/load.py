@@ -232,7 +232,7 @@ class _Pipeline:
                 raise
 
     def _work(self, piece: Piece) -> tuple[int, Outcome]:
-        with self.writer.database._errors():  # one translation for all that the driver raises
+        with self.writer.database.errors():  # one translation for all that the driver raises
             chunk, refused = self.preparation.chunk(piece)
             outcome = self.writer.write(chunk)
         self.rejects.add([*refused, *outcome.refused])

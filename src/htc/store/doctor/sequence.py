@@ -13,7 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from htc.errors import HTCError, SettingsError
-from htc.store.database import MINIMUM_MAJOR, Database, redacted, user_url
+from htc.store.database import MINIMUM_MAJOR, Database, redacted, url_of
 from htc.store.doctor.check import Check
 from htc.store.doctor.cloud_sql import Circumstances, check_cloud_sql
 from htc.store.doctor.examination import LOCK_TIMEOUT_MS, STATEMENT_TIMEOUT_MS, DatabaseCheck
@@ -73,10 +73,10 @@ def examine(settings: Settings, *, proxy_log: Path | None = None) -> Iterator[Ex
     with ExitStack() as stack:
         found = Examination(where=str(settings.home / "postgres" / "data"))
         proxy_log = proxy_log or settings.sql_proxy_log
-        if settings.database_url is None:
+        if settings.database_url is None and settings.embedded_database:
             reason = _examine_embedded(settings, found, proxy_log, stack)
         else:
-            reason = _examine_url(settings.database_url.get_secret_value(), found, proxy_log, stack)
+            reason = _examine_url(settings, found, proxy_log, stack)
         for check in MIGRATION_FILE_CHECKS:
             found.findings += _guarded(check.__name__, check)
         if found.database is None:
@@ -111,11 +111,12 @@ def _examine_embedded(
     return _examine_login(database.engine.url, found, stack, open_already=database)[0]
 
 
-def _examine_url(raw: str, found: Examination, proxy_log: Path | None, stack: ExitStack) -> str:
+def _examine_url(settings: Settings, found: Examination, proxy_log: Path | None, stack: ExitStack) -> str:
     """Go the way to the server step by step; why there is no open database, if there is none."""
     found.where = "HTC_DATABASE_URL"
     try:
-        url = user_url(raw)
+        url = url_of(settings)
+        assert url is not None, "the caller looks at the embedded database itself"  # noqa: S101
         target = target_of(url)
     except SettingsError as error:
         reason = "HTC_DATABASE_URL cannot be used"

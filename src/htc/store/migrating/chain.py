@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from htc.errors import HTCError, SchemaError
 from htc.store.doctor.migration_files import check_migration_files
 from htc.store.faults import store_errors
+from htc.store.fitness import mark
 from htc.store.migrating.outcome import Applied
 from htc.store.schema import HEAD, MIGRATION_LOCK, REVISIONS, standing
 
@@ -113,6 +114,7 @@ def move(
     try:
         with _ALEMBIC, store_errors():
             (command.downgrade if down else command.upgrade)(settings, target)
+            mark(connection, target)
     except CommandError as error:
         raise SchemaError(str(error), hint="`htc db doctor` looks at the files and the stamp") from error
     except HTCError as error:
