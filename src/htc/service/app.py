@@ -15,9 +15,11 @@ from htc.service.access import Keyring, Requires
 from htc.service.access_log import AccessLog
 from htc.service.guard import layers
 from htc.service.guard.text import storable_text
+from htc.service.health import HealthWatch
 from htc.service.metrics import Metrics, RequestMetrics
 from htc.service.request_id import RequestIds
-from htc.service.routers import bete, examples, htc, library, metrics, predictions, rankings, spectra
+from htc.service.routers import bete, evidence, examples, htc, library, metrics, pages, predictions, probes, rankings, spectra
+from htc.service.routers.tool_pages import router as tool_pages
 from htc.service.state import Service
 from htc.settings import Settings, get_settings
 from htc.store import Database, RankingRefresher
@@ -43,12 +45,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         rankings = RankingRefresher(database)
         service = Service(chosen, database, rankings, told)
         app.state.service = service
+        app.state.health = health = HealthWatch(service)
         told.watch(database)
         keyring.watch(database)
         try:
             yield
         finally:
             await run_in_threadpool(service.desk.close)
+            await run_in_threadpool(health.close)
             await run_in_threadpool(told.unwatch)
             await run_in_threadpool(rankings.close)
             await run_in_threadpool(database.close)
@@ -75,9 +79,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(library.router)
     app.include_router(spectra.router)
     app.include_router(bete.router)
+    app.include_router(evidence.router)
     app.include_router(examples.router)
     app.include_router(
         optimade_router(lambda request: request.app.state.service), dependencies=[Requires("read")]
     )
+    app.include_router(probes.router)
     app.include_router(metrics.router)
+    app.include_router(pages.router)
+    app.include_router(tool_pages)
+    app.include_router(pages.files)
     return app

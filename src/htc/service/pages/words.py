@@ -1,0 +1,72 @@
+"""Numbers and formulas as pages write them. The module ``static/js/format.js`` writes them alike."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Final
+
+from markupsafe import Markup, escape
+
+__all__ = ["ago", "formula", "interval", "kelvin", "moment", "number", "short_model"]
+
+NONE: Final = "–"
+"""Where there is no value."""
+
+_COUNT = re.compile(r"(?<=[A-Za-z)\]])(\d+(?:\.\d+)?)")
+_SPACE: Final = "\u202f"
+"""Between a number and its unit: narrow, and never broken."""
+
+
+def kelvin(value: float | None) -> str:
+    """A temperature in K without its unit: one decimal from 1 K on, two below."""
+    if value is None:
+        return NONE
+    if 0.0 < value < 0.01:
+        return "<0.01"
+    return f"{value:.1f}" if value >= 0.995 or value == 0.0 else f"{value:.2f}"
+
+
+def number(value: float | None, decimals: int = 2) -> str:
+    """A number with a fixed number of decimals and a true minus sign."""
+    return NONE if value is None else f"{value:.{decimals}f}".replace("-", "−")
+
+
+def interval(low: float | None, high: float | None) -> str:
+    """Both ends of an interval of temperatures, K, without the unit."""
+    return NONE if low is None or high is None else f"{kelvin(low)}{_SPACE}–{_SPACE}{kelvin(high)}"
+
+
+def formula(text: str | None) -> Markup:
+    """A chemical formula with its counts as subscripts."""
+    if not text:
+        return Markup("–")
+    return Markup(_COUNT.sub(r"<sub>\1</sub>", str(escape(text.replace(" ", "")))))  # noqa: S704  # escaped
+
+
+def moment(when: datetime | None) -> str:
+    """A time in UTC, to the minute."""
+    return NONE if when is None else f"{_in_utc(when):%Y-%m-%d %H:%M}"
+
+
+def ago(when: datetime | None, now: datetime | None = None) -> str:
+    """How long ago, in words."""
+    if when is None:
+        return NONE
+    seconds = ((now or datetime.now(UTC)) - _in_utc(when)).total_seconds()
+    for size, name in ((86400, "day"), (3600, "hour"), (60, "minute")):
+        if seconds >= size:
+            count = int(seconds // size)
+            return f"{count} {name}{'s' if count > 1 else ''} ago"
+    return "just now"
+
+
+def short_model(model_id: str | None) -> str:
+    """The id of a model with the hash of its weights cut to eight characters."""
+    if not model_id:
+        return NONE
+    return re.sub(r"([0-9a-f]{8})[0-9a-f]{8,}", r"\1", model_id)
+
+
+def _in_utc(when: datetime) -> datetime:
+    return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
