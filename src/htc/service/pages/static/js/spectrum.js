@@ -98,7 +98,9 @@ function showSpectrum(spectrum, source) {
   plots.spectrum = drawn(plots.spectrum, at("plot-spectrum"), {
     ...said, height: 330,
     x: { title: ["phonon energy ", sym("ω"), " (meV)"], short: "ω / meV", min: 0 },
-    y: { title: "α²F(ω)" }, y2: { title: "λ(ω)", min: 0 },
+    // Both axes from zero, unless there is something below it to be seen.
+    y: { title: "α²F(ω)", min: Math.min(...spectrum.alpha2f) < -1e-3 * Math.max(...spectrum.alpha2f) ? undefined : 0 },
+    y2: { title: "λ(ω)", min: 0 },
   });
 }
 
