@@ -39,6 +39,8 @@ RUNS = ("run-a", "run-b")
         ({"only": ("B", "X9")}, "no element 'X9'"),
         ({"elements": ("B",), "without": ("B",)}, "B cannot be both"),
         ({"elements": ("B",), "only": ("Mg",)}, "not among the only"),
+        ({"any_of": ("B", "C"), "only": ("Mg",)}, "B or C is asked for, but not among the only"),
+        ({"any_of": ("B", "C"), "without": ("B", "C", "H")}, "B or C cannot be both"),
         ({"only": ("B",), "without": ("B", "C")}, "no element is left"),
         ({"min_tc": math.nan}, "min_tc: nan is not a number"),
         ({"max_pressure_gpa": math.inf}, "inf is not a number"),
@@ -83,11 +85,12 @@ def passes(row: Row, wish: Filters) -> bool:
     tc, elements = row["tc_predicted"], row["elements"]
     if tc is None or not 0.0 <= tc < math.inf:
         return False
-    if (wish.elements or wish.without or wish.only) and elements is None:
+    if (wish.elements or wish.any_of or wish.without or wish.only) and elements is None:
         return False
     return (
         (wish.include_set_aside or not row["set_aside"])
         and {*wish.elements} <= {*(elements or ())}
+        and (not wish.any_of or bool({*wish.any_of} & {*(elements or ())}))
         and not {*wish.without} & {*(elements or ())}
         and (not wish.only or (bool(elements) and {*elements} <= {*wish.only}))
         and between(tc, wish.min_tc, wish.max_tc)
@@ -167,6 +170,7 @@ def ends(low: str, high: str, values: SearchStrategy[float]) -> SearchStrategy[R
 _FEW = st.lists(st.sampled_from(ELEMENTS), min_size=1, max_size=3, unique=True).map(tuple)
 _WISH: dict[str, SearchStrategy[Row]] = {
     "elements": one("elements", _FEW),
+    "any of": one("any_of", st.lists(st.sampled_from(ELEMENTS), min_size=1, unique=True).map(tuple)),
     "without": one("without", _FEW),
     "only": one("only", st.lists(st.sampled_from(ELEMENTS), min_size=1, unique=True).map(tuple)),
     "tc": ends("min_tc", "max_tc", st.floats(0.0, 3.0)),
@@ -290,6 +294,8 @@ def test_each_filter_alone_on_a_table_with_everything(database: Database, small_
         Filters(),
         Filters(elements=("Nb",)),
         Filters(elements=("C", "La")),
+        Filters(any_of=("B", "Nb")),
+        Filters(any_of=("B", "C", "H"), phonon_stable=True),
         Filters(without=("O",)),
         Filters(only=("B", "C", "H")),
         Filters(only=ELEMENTS),
@@ -421,6 +427,10 @@ SERVED: list[tuple[Filters, set[str]]] = [
     (Filters(without=("O",)), {"ranking"}),
     (
         Filters(elements=("Nb",)),
+        {"many_elements", *(f"element_{n}" for n in range(1, 7))},
+    ),
+    (
+        Filters(any_of=("Nb", "La")),
         {"many_elements", *(f"element_{n}" for n in range(1, 7))},
     ),
     (Filters(only=("B", "C", "H")), {"system"}),

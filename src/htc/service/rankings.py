@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["filters_of", "formula_ranking", "ranking"]
 
-_LISTS = ("elements", "without", "only", "confidence")
+_LISTS = ("elements", "any_of", "without", "only", "confidence")
 _SAME = (
     "min_tc",
     "max_tc",

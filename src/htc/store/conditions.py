@@ -27,6 +27,9 @@ from htc.store.tables import (
 
 __all__ = ["EVERYTHING", "Condition", "conditions_of"]
 
+_MOST_ALTERNATIVES: Final = 8
+"""Symbols of which one is enough that are walked one by one."""
+
 _MOST_SYSTEMS: Final = 31
 """Chemical systems within a wish for "only these elements" that are walked one by one: five elements."""
 
@@ -57,6 +60,8 @@ EVERYTHING: Final = Condition("everything", "true", walks=("true",), indexed=LIV
 def conditions_of(filters: Filters) -> list[Condition]:
     """The conditions of filters, but for the range of Tc, which every walk begins and ends with."""
     found = [_element(n, symbol) for n, symbol in enumerate(filters.elements)]
+    if filters.any_of:
+        found.append(_any_of(filters.any_of))
     if filters.without:
         found.append(
             Condition("without", "NOT elements && %(without)s::text[]", {"without": list(filters.without)})
@@ -112,17 +117,34 @@ def conditions_of(filters: Filters) -> list[Condition]:
 
 def _element(n: int, symbol: str) -> Condition:
     name = f"element_{n}"
-    slots = [f"elements[{slot}] = %({name})s" for slot in range(1, ELEMENT_SLOTS + 1)]
+    return Condition(
+        name, f"elements @> ARRAY[%({name})s::text]", {name: symbol}, _slots(name), {name: symbol}
+    )
+
+
+def _slots(name: str) -> tuple[str, ...]:
+    """Where the symbol bound under ``name`` may stand in a row, each place with an index."""
+    slots = (f"elements[{slot}] = %({name})s" for slot in range(1, ELEMENT_SLOTS + 1))
     beyond = (
         f"cardinality(elements) > {ELEMENT_SLOTS} AND %({name})s::text = ANY(elements[{ELEMENT_SLOTS + 1}:])"
     )
-    return Condition(
-        name,
-        f"elements @> ARRAY[%({name})s::text]",
-        {name: symbol},
-        (*slots, beyond),
-        {name: symbol},
-    )
+    return (*slots, beyond)
+
+
+def _any_of(symbols: tuple[str, ...]) -> Condition:
+    check, values = "elements && %(any_of)s::text[]", {"any_of": list(symbols)}
+    if len(symbols) > _MOST_ALTERNATIVES:
+        return Condition("any_of", check, values)
+    walks: list[str] = []
+    bound: dict[str, Any] = {}
+    for n, symbol in enumerate(symbols):
+        # A row with two of them is visited for the first alone.
+        seen = f" AND NOT elements && %(any_before_{n})s::text[]" if n else ""
+        bound[f"any_{n}"] = symbol
+        if n:
+            bound[f"any_before_{n}"] = list(symbols[:n])
+        walks += [f"{slot}{seen}" for slot in _slots(f"any_{n}")]
+    return Condition("any_of", check, values, tuple(walks), bound)
 
 
 def _system(filters: Filters) -> Condition:

@@ -32,6 +32,8 @@ class Filters:
 
     elements: tuple[str, ...] = ()
     """Symbols that must all be in the material."""
+    any_of: tuple[str, ...] = ()
+    """Symbols of which at least one must be in the material."""
     without: tuple[str, ...] = ()
     """Symbols of which none may be."""
     only: tuple[str, ...] = ()
@@ -69,7 +71,7 @@ class Filters:
 
     def __post_init__(self) -> None:
         """Check, and bring sets into one order, so that equal wishes are equal."""
-        for name in ("elements", "without", "only"):
+        for name in ("elements", "any_of", "without", "only"):
             object.__setattr__(self, name, _symbols(getattr(self, name), name))
         object.__setattr__(self, "confidence", self._known_levels())
         self._check_elements()
@@ -126,6 +128,13 @@ class Filters:
             beyond = sorted({*self.elements} - {*self.only})[0]
             raise InputError(
                 f"{beyond} is asked for, but it is not among the only elements allowed", where="only"
+            )
+        if self.any_of and not {*self.any_of} - {*self.without}:
+            raise InputError(f"{' or '.join(self.any_of)} cannot be both in and out", where="any_of, without")
+        if self.only and self.any_of and not {*self.any_of} & {*self.only}:
+            raise InputError(
+                f"{' or '.join(self.any_of)} is asked for, but not among the only elements allowed",
+                where="only",
             )
         if self.only and {*self.only} <= {*self.without}:
             raise InputError("no element is left that may be in the material", where="only, without")

@@ -56,10 +56,10 @@ def elements_json() -> bytes:
     """
     from importlib.resources import files
 
-    import yaml
     from pymatgen.core.periodic_table import Element
+    from ruamel.yaml import YAML
 
-    schemes = yaml.safe_load((files("pymatgen.vis") / "ElementColorSchemes.yaml").read_text("utf-8"))
+    schemes = YAML(typ="safe").load((files("pymatgen.vis") / "ElementColorSchemes.yaml").read_text("utf-8"))
     colours: dict[str, list[int]] = schemes["VESTA"]
     out: dict[str, Any] = {}
     for cell in periodic_table():

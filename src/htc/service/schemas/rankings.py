@@ -27,6 +27,11 @@ class RankingQuery(BaseModel):
         description="Symbols that must all be in the material, with commas.",
         examples=["Mg,B"],
     )
+    any_of: str | None = Field(
+        default=None,
+        max_length=400,
+        description="Symbols of which at least one must be in the material, with commas.",
+    )
     without: str | None = Field(
         default=None, max_length=400, description="Symbols of which none may be, with commas."
     )
