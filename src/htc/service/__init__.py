@@ -2,6 +2,18 @@
 
 from __future__ import annotations
 
-from htc.service.app import create_app
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from htc.service.app import create_app
 
 __all__ = ["create_app"]
+
+
+def __getattr__(name: str) -> Any:
+    # The client takes the schemas from here, and should not have to load the whole service for them.
+    if name == "create_app":
+        from htc.service.app import create_app
+
+        return create_app
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

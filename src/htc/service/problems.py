@@ -8,12 +8,12 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, Field, field_validator
 from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
 
 from htc import errors
 from htc.service.request_id import current_request_id
+from htc.service.schemas.problems import Problem
 
 __all__ = [
     "RETRY_AFTER_S",
@@ -42,33 +42,6 @@ _STATUS: tuple[tuple[type[errors.HTCError], HTTPStatus], ...] = (
 RETRY_AFTER_S = 5
 """Seconds after which asking again may help where something needed was away."""
 MEDIA_TYPE = "application/problem+json"
-
-_LONGEST = 1000
-"""Most characters of a part of a problem."""
-
-
-class Problem(BaseModel):
-    """What went wrong, for people (`detail`, `hint`) and programs (`code`)."""
-
-    type: str = Field(default="about:blank", description="Identifier of the kind of problem.")
-    title: str = Field(description="The kind of problem in words.")
-    status: int = Field(description="HTTP status code.")
-    code: str = Field(description="Stable machine-readable name of the problem.")
-    detail: str = Field(description="What is wrong with this request.")
-    where: str | None = Field(default=None, description="Field or place it was found in.")
-    hint: str | None = Field(default=None, description="What can be done about it.")
-    request_id: str | None = Field(
-        default=None, description="Id of this request, as in X-Request-ID; the server's log has it too."
-    )
-
-    @field_validator("detail", "where", "hint", mode="before")
-    @classmethod
-    def _sendable(cls, text: object) -> object:
-        """What callers sent is quoted here: it may be endless, and it may have no UTF-8."""
-        if not isinstance(text, str):
-            return text
-        whole = text.encode("utf-8", "replace").decode()
-        return whole if len(whole) <= _LONGEST else f"{whole[:_LONGEST]}..."
 
 
 def problem_responses(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:

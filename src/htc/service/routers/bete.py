@@ -9,13 +9,14 @@ from fastapi import APIRouter, Path, Request, Response
 from htc.service import bete, details
 from htc.service.access import Requires, caller_of
 from htc.service.answers import JSONAnswer
+from htc.service.idempotency import IdempotentRoute
 from htc.service.problems import problem_responses
 from htc.service.schemas import BetePrediction, BetePredictRequest, BeteRun
 from htc.service.state import ServiceState
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/api/bete", tags=["electron-phonon"])
+router = APIRouter(prefix="/api/bete", tags=["electron-phonon"], route_class=IdempotentRoute)
 
 
 @router.post(
@@ -25,6 +26,7 @@ router = APIRouter(prefix="/api/bete", tags=["electron-phonon"])
     responses=problem_responses(
         HTTPStatus.BAD_REQUEST,
         HTTPStatus.NOT_FOUND,
+        HTTPStatus.CONFLICT,
         HTTPStatus.UNPROCESSABLE_ENTITY,
         HTTPStatus.SERVICE_UNAVAILABLE,
     ),

@@ -11,6 +11,7 @@ from htc.service import details
 from htc.service.access import Requires, caller_of
 from htc.service.answers import JSONAnswer
 from htc.service.batches import NDJSON, answer_batch
+from htc.service.idempotency import IdempotentRoute
 from htc.service.predictions import Question
 from htc.service.problems import problem_responses
 from htc.service.schemas import BatchLine, BatchRequest, PredictionAnswer, PredictionDetail, PredictRequest
@@ -18,11 +19,12 @@ from htc.service.state import ServiceState
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/api/htc", tags=["predictions"])
+router = APIRouter(prefix="/api/htc", tags=["predictions"], route_class=IdempotentRoute)
 
 _BAD = (
     HTTPStatus.BAD_REQUEST,
     HTTPStatus.NOT_FOUND,
+    HTTPStatus.CONFLICT,
     HTTPStatus.UNPROCESSABLE_ENTITY,
     HTTPStatus.SERVICE_UNAVAILABLE,
 )

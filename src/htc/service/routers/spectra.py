@@ -9,13 +9,14 @@ from fastapi import APIRouter, Request, Response
 from htc.service import details, spectra
 from htc.service.access import Requires, caller_of
 from htc.service.answers import JSONAnswer
+from htc.service.idempotency import IdempotentRoute
 from htc.service.problems import problem_responses
 from htc.service.schemas import SpectrumAnswer, SpectrumRequest
 from htc.service.state import ServiceState
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/api/htc", tags=["spectra"])
+router = APIRouter(prefix="/api/htc", tags=["spectra"], route_class=IdempotentRoute)
 
 
 @router.post(
@@ -23,7 +24,10 @@ router = APIRouter(prefix="/api/htc", tags=["spectra"])
     operation_id="analyse_spectrum",
     response_model=SpectrumAnswer,
     responses=problem_responses(
-        HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.SERVICE_UNAVAILABLE
+        HTTPStatus.BAD_REQUEST,
+        HTTPStatus.CONFLICT,
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        HTTPStatus.SERVICE_UNAVAILABLE,
     ),
     dependencies=[Requires("predict")],
 )

@@ -3,7 +3,7 @@
 from htc.service.schemas.batches import MAX_BATCH_ITEMS, BatchItem, BatchLine, BatchRequest
 from htc.service.schemas.bete import BetePrediction, BetePredictRequest, BeteRun
 from htc.service.schemas.examples import ExampleInfo, ExampleList
-from htc.service.schemas.health import Health
+from htc.service.schemas.health import Health, Probe
 from htc.service.schemas.materials import MaterialAnswer, MaterialCrystal, MaterialSpectrum, ReferenceValue
 from htc.service.schemas.models import ModelAnswer, ModelCard, ModelList
 from htc.service.schemas.predictions import (
@@ -13,6 +13,7 @@ from htc.service.schemas.predictions import (
     PredictRequest,
     SpectrumData,
 )
+from htc.service.schemas.problems import Problem
 from htc.service.schemas.rankings import (
     FormulaQuery,
     FormulaRanking,
@@ -64,6 +65,8 @@ __all__ = [
     "PredictRequest",
     "PredictionAnswer",
     "PredictionDetail",
+    "Probe",
+    "Problem",
     "RankedRow",
     "Ranking",
     "RankingQuery",

@@ -7,8 +7,8 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict, Field
 
 from htc.prediction.predictor import MAX_MU_STAR, MAX_PRESSURE_GPA
-from htc.service.problems import Problem
 from htc.service.schemas.predictions import MaterialRequest, PredictionAnswer
+from htc.service.schemas.problems import Problem
 
 __all__ = ["MAX_BATCH_ITEMS", "BatchItem", "BatchLine", "BatchRequest"]
 
