@@ -15,8 +15,10 @@ from htc.cli import (
     delete,
     demo,
     eliashberg,
+    evidence,
     export,
     import_,
+    keys,
     model,
     predict,
     serve,
@@ -52,9 +54,11 @@ delete.register(app)
 import_.register(app)
 export.register(app)
 app.add_typer(stability.app, name="stability")
+app.add_typer(evidence.app, name="evidence")
 app.add_typer(model.app, name="model")
 app.add_typer(db.app, name="db")
 app.add_typer(telemetry.app, name="telemetry")
+app.add_typer(keys.app, name="keys")
 serve.register(app)
 demo.register(app)
 settings.register(app)

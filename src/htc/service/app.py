@@ -13,12 +13,26 @@ from htc.optimade import create_router as optimade_router
 from htc.service import problems
 from htc.service.access import Keyring, Requires
 from htc.service.access_log import AccessLog
+from htc.service.audit import AuditTrail
 from htc.service.guard import layers
 from htc.service.guard.text import storable_text
 from htc.service.health import HealthWatch
 from htc.service.metrics import Metrics, RequestMetrics
 from htc.service.request_id import RequestIds
-from htc.service.routers import bete, evidence, examples, htc, library, metrics, pages, predictions, probes, rankings, spectra
+from htc.service.routers import (
+    access,
+    bete,
+    evidence,
+    examples,
+    htc,
+    library,
+    metrics,
+    pages,
+    predictions,
+    probes,
+    rankings,
+    spectra,
+)
 from htc.service.routers.tool_pages import router as tool_pages
 from htc.service.state import Service
 from htc.settings import Settings, get_settings
@@ -37,6 +51,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     chosen = settings or get_settings()
     told = Metrics()
     keyring = Keyring()
+    trail = AuditTrail()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -48,6 +63,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.state.health = health = HealthWatch(service)
         told.watch(database)
         keyring.watch(database)
+        trail.watch(database)
         try:
             yield
         finally:
@@ -55,6 +71,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             await run_in_threadpool(health.close)
             await run_in_threadpool(told.unwatch)
             await run_in_threadpool(rankings.close)
+            await run_in_threadpool(trail.close)
             await run_in_threadpool(database.close)
 
     app = FastAPI(
@@ -65,7 +82,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         dependencies=[Depends(storable_text)],
         responses=problems.problem_responses(*layers.ANSWERS),
     )
-    layers.install(app, chosen, keyring)
+    layers.install(app, chosen, keyring, trail)
     # Outside of it, so that what is turned away is counted and logged as well.
     app.add_middleware(RequestMetrics, metrics=told)
     app.add_middleware(AccessLog)
@@ -85,6 +102,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         optimade_router(lambda request: request.app.state.service), dependencies=[Requires("read")]
     )
     app.include_router(probes.router)
+    app.include_router(access.router)
     app.include_router(metrics.router)
     app.include_router(pages.router)
     app.include_router(tool_pages)

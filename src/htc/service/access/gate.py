@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from htc.errors import HTCError
 from htc.service.access.caller import Caller, Refusal
+from htc.service.access.requires import refusal
 from htc.service.problems import problem_of
 
 if TYPE_CHECKING:
@@ -15,7 +16,10 @@ if TYPE_CHECKING:
     from htc.service.access.mode import Mode
     from htc.store.keys import AccessKey
 
-__all__ = ["Gate", "key_in"]
+__all__ = ["SAFE_METHODS", "Gate", "key_in"]
+
+SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+"""Methods that change nothing (RFC 9110, 9.2.1)."""
 
 
 class Gate:
@@ -46,7 +50,11 @@ class Gate:
                 await problem_of(error)(scope, receive, send)
                 return
             refused = "unknown" if key is None else key.fault()
-        scope["htc.caller"] = Caller(self._mode, address, key, refused)
+        caller = scope["htc.caller"] = Caller(self._mode, address, key, refused)
+        # Every route that is not for reading needs a key that may predict: nobody else's body is read at all.
+        if scope["method"] not in SAFE_METHODS and not caller.may("predict"):
+            await problem_of(refusal(caller, "predict"))(scope, receive, send)
+            return
         await self._app(scope, receive, send)
 
 

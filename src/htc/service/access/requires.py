@@ -10,7 +10,7 @@ from fastapi.security.base import SecurityBase
 
 from htc.errors import AccessError, ForbiddenError, UnauthenticatedError
 from htc.service.access.caller import Caller, caller_of
-from htc.store.keys import Scope
+from htc.store.keys import SCOPES, Scope
 
 __all__ = ["Requires", "refusal"]
 
@@ -36,6 +36,9 @@ class _Holds(SecurityBase):
 
     async def __call__(self, request: Request) -> None:
         caller = caller_of(request)
+        # A route may require more than the router it belongs to.
+        known = request.scope.get("htc.required", "read")
+        request.scope["htc.required"] = max(known, self.scope, key=SCOPES.index)
         if not caller.may(self.scope):
             raise refusal(caller, self.scope)
 

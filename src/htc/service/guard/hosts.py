@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from htc.errors import ForbiddenError
+from htc.service.access.gate import SAFE_METHODS
 from htc.service.access.mode import is_loopback
 from htc.service.problems import problem, problem_of
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["HostsAndOrigins", "allowed_hosts", "host_name"]
 
-SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 LOOPBACK_NAMES: Final = ("localhost", "127.0.0.1", "[::1]")
 _PROBES: Final = frozenset({"/livez", "/readyz", "/api/htc/health"})
 """Health checks of a platform come under the machine's own address."""

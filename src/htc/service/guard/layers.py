@@ -9,15 +9,18 @@ from starlette.middleware.cors import CORSMiddleware
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from htc.service.access import Gate, access_mode
+from htc.service.audit import Audit
 from htc.service.guard.bodies import Bodies
 from htc.service.guard.deadlines import Deadlines
 from htc.service.guard.headers import SecurityHeaders
 from htc.service.guard.hosts import HostsAndOrigins, allowed_hosts
+from htc.service.rates import Rates, shared_counts
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from htc.service.access import Keyring
+    from htc.service.audit import AuditTrail
     from htc.settings import Settings
 
 __all__ = ["ANSWERS", "install", "install_outermost"]
@@ -38,9 +41,13 @@ _SHOWN = [
 ]  # fmt: skip
 
 
-def install(app: FastAPI, settings: Settings, keyring: Keyring) -> None:
+def install(app: FastAPI, settings: Settings, keyring: Keyring, trail: AuditTrail) -> None:
     """Add what guards the routes; whatever is added to the application later stands outside of it."""
     mode = access_mode(settings)
+    app.add_middleware(Audit, trail=trail)
+    if mode != "open":
+        counts = settings.home / "service" / "requests"
+        app.add_middleware(Rates, settings=settings, storage=lambda: shared_counts(counts))
     app.add_middleware(Gate, mode=mode, keyring=keyring)
     app.add_middleware(Bodies, max_bytes=round(settings.max_body_mb * 1e6))
     if settings.allowed_origins:
