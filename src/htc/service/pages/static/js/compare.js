@@ -1,6 +1,6 @@
 // Materials or predictions side by side. The address holds which: /compare?with=MgB2&with=<id of a prediction>.
 
-import { get, showProblem } from "./api.js";
+import { get, post, showProblem } from "./api.js";
 import { fill, h, s, sym, unit } from "./dom.js";
 import { formula, interval, kelvin, level, moment, number, verdict } from "./format.js";
 import { significant } from "./intake.js";
@@ -10,7 +10,7 @@ const at = (id) => document.getElementById(id);
 const MOST = 6;
 const IS_ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
-let columns = []; // {wish, prediction, crystal, spectrum, measured}
+let columns = []; // {wish, prediction, crystal, measured, spectrum, surrogate}
 let spectra = null;
 
 const wishes = () =>
@@ -36,7 +36,7 @@ async function column(wish) {
   // Measured where the prediction holds: as near as the library asks of a structure.
   const measured = material.references
     .filter((one) => one.tc_measured !== null && Math.abs(one.pressure_gpa - pressure) <= Math.max(2, 0.1 * Math.max(pressure, one.pressure_gpa)));
-  return { wish, prediction: shown, crystal, spectrum: run?.spectrum ?? null, measured };
+  return { wish, prediction: shown, crystal, measured, spectrum: run?.spectrum ?? null, surrogate: shown.spectrum_origin === "surrogate" };
 }
 
 async function load() {
@@ -128,39 +128,50 @@ function inWords({ prediction: p, measured }) {
 
 const omega = (name) => [sym("ω"), h("sub", null, name)];
 
-// Quantity, unit, its text (compared, and shown where nothing else is said), and how it is shown.
+// Quantity, unit, its text, how it is shown where that is more than the text, and whether it is a condition:
+// where conditions differ, the numbers of two columns do not answer the same question.
+const CONDITION = true;
 const ROWS = [
   [[sym("T"), h("sub", null, "c"), ", calculated"], "K", (c) => kelvin(c.prediction.tc_predicted)],
   ["95 % interval against calculation", "K", (c) => interval(c.prediction.tc_lower_95ci, c.prediction.tc_upper_95ci)],
   ["95 % interval against experiment", "K", (c) => interval(c.prediction.tc_experiment_lower_95ci, c.prediction.tc_experiment_upper_95ci)],
   ["Measured", "K", (c) => c.measured.map((one) => kelvin(one.tc_measured)).join(", ") || "–"],
   ["Why there is no number", "", (c) => c.prediction.reason ?? "–"],
-  ["Pressure", "GPa", (c) => significant(c.prediction.pressure_required_gpa, 4)],
+  ["Pressure", "GPa", (c) => significant(c.prediction.pressure_required_gpa, 4), null, CONDITION],
+  [[sym("μ"), "*"], "", (c) => significant(c.prediction.mu_star, 3), null, CONDITION],
+  ["Method", "", (c) => c.prediction.prediction_method ?? "–", null, CONDITION],
+  ["Tier of the model", "", (c) => c.prediction.model_tier ?? "–", null, CONDITION],
+  ["Confidence", "", (c) => c.prediction.confidence_level ?? "–",
+    (c) => [level(c.prediction.confidence_level), " ", c.prediction.confidence_level ?? ""], CONDITION],
+  ["Outside the training data", "", (c) => (c.prediction.extrapolation_warning ? c.prediction.extrapolation_reasons.join("; ") || "yes" : "no"), null, CONDITION],
+  ["Cautions", "", (c) => c.prediction.cautions.join("; ") || "none", null, CONDITION],
   [sym("λ"), "", (c) => number(c.prediction.lambda_ep, 2)],
   [omega("log"), "K", (c) => number(c.prediction.omega_log, 0)],
   [omega("2"), "K", (c) => number(c.prediction.omega_2, 0)],
-  [[sym("μ"), "*"], "", (c) => significant(c.prediction.mu_star, 3)],
-  ["Method", "", (c) => c.prediction.prediction_method ?? "–"],
-  ["Confidence", "", (c) => c.prediction.confidence_level ?? "–", (c) => [level(c.prediction.confidence_level), " ", c.prediction.confidence_level ?? ""]],
-  ["Outside the training data", "", (c) => (c.prediction.extrapolation_warning ? c.prediction.extrapolation_reasons.join("; ") || "yes" : "no")],
-  ["Cautions", "", (c) => c.prediction.cautions.join("; ") || "none"],
-  ["Family", "", (c) => c.prediction.family ?? "–"],
   ["Phonons", "", (c) => c.prediction.phonon_verdict ?? "–", (c) => verdict(c.prediction.phonon_verdict)],
   ["Above the hull", "eV/atom", (c) => number(c.prediction.hull_distance_eV, 3)],
+  ["Family", "", (c) => c.prediction.family ?? "–"],
   ["Space group", "", (c) => String(c.crystal?.spacegroup_number ?? "–")],
   ["Atoms in the primitive cell", "", (c) => String(c.crystal?.nsites ?? "–")],
   ["Volume", "Å³/atom", (c) => (c.crystal?.volume ? number(c.crystal.volume / c.crystal.nsites, 2) : "–")],
   ["Crystal known from", "", (c) => c.prediction.structure_origin ?? "composition only"],
   ["Spectrum", "", (c) => ({ measured: "given", surrogate: "formed from predicted moments" })[c.prediction.spectrum_origin] ?? "none"],
-  ["Tier of the model", "", (c) => c.prediction.model_tier ?? "–"],
   ["Stored", "UTC", (c) => moment(c.prediction.created_at)],
 ];
 
 function showFacts() {
   const several = columns.length > 1;
-  const rows = ROWS.map(([name, of, text, show]) => ({ name, of, show: show ?? text, differs: several && new Set(columns.map(text)).size > 1, said: columns.map(text) }))
-    .filter((row) => row.differs || !at("only-differences").checked)
-    .filter((row) => row.said.some((text) => text !== "–"));
+  // Where there is no Tc there are no conditions of it either.
+  const asked = columns.filter((one) => one.prediction.tc_predicted !== null);
+  const rows = ROWS.map(([name, of, text, show, condition]) => ({
+    name, of, show: show ?? text, said: columns.map(text),
+    differs: several && new Set(columns.map(text)).size > 1,
+    unlike: Boolean(condition) && new Set(asked.map(text)).size > 1,
+  })).filter((row) => row.said.some((text) => text !== "–"));
+  const unlike = rows.filter((row) => row.unlike);
+  fill(at("unlike"), unlike.length
+    ? h("p", { class: "badge warn" }, h("span", null, "Not all of it is alike: read the rows marked ", h("span", { class: "mark" }, "≠"), " before the numbers are compared."))
+    : several ? h("p", { class: "badge good" }, "All numbers hold under the same conditions, with the same confidence.") : null);
   fill(at("facts"),
     h("thead", null, h("tr", null, h("th", { scope: "col" }, "Quantity"), columns.map((one, n) => {
       const name = one.prediction.reduced_formula;
@@ -168,33 +179,64 @@ function showFacts() {
         h("a", { href: `/materials/${encodeURIComponent(name)}` }, formula(name)),
         h("button", { class: "icon", type: "button", "aria-label": `Take ${name} out`, onclick: () => go(wishes().filter((wish) => wish !== one.wish)) }, "×"));
     }))),
-    h("tbody", null, rows.map((row) => h("tr", { class: row.differs ? "differs" : null },
-      h("th", { scope: "row" }, row.name, row.of ? [" ", unit(row.of)] : null, row.differs ? h("span", { class: "visually-hidden" }, " (differs)") : null),
-      columns.map((one) => h("td", null, row.show(one)))))));
+    h("tbody", null, rows.filter((row) => row.differs || !at("only-differences").checked).map((row) =>
+      h("tr", { class: row.unlike ? "unlike" : null },
+        h("th", { scope: "row" }, row.name, row.of ? [" ", unit(row.of)] : null,
+          row.unlike ? [h("span", { class: "mark", "aria-hidden": "true" }, " ≠"), h("span", { class: "visually-hidden" }, " (differs)")] : null),
+        columns.map((one) => h("td", null, row.show(one)))))));
 }
 
 function showSpectra() {
   const curve = document.querySelector("input[name=curve]:checked").value;
+  const having = columns.filter((one) => one.spectrum);
   const without = columns.filter((one) => !one.spectrum).map((one) => one.prediction.reduced_formula);
-  const formed = columns.some((one) => one.spectrum && one.prediction.spectrum_origin === "surrogate");
+  const formed = having.some((one) => one.surrogate);
+  at("form-spectra").hidden = !columns.some(formable);
   at("spectra-said").textContent = [
     formed ? "Dashed: formed from predicted moments, not calculated." : "",
     without.length ? `Without a spectrum: ${without.join(", ")}.` : "",
   ].join(" ");
+  if (!having.length) {
+    spectra?.destroy();
+    spectra = null;
+    return;
+  }
   const wish = {
-    label: `Spectra of ${columns.filter((one) => one.spectrum).map((one) => one.prediction.reduced_formula).join(", ")}`,
+    label: `Spectra of ${having.map((one) => one.prediction.reduced_formula).join(", ")}`,
     csv: "spectra.csv", height: 310,
     x: { title: ["phonon energy ", sym("ω"), " (meV)"], short: "ω / meV", min: 0 },
     y: { title: curve === "alpha2f" ? "α²F(ω)" : "λ(ω)", min: 0 },
     series: columns.map((one, n) => one.spectrum && {
       name: one.prediction.reduced_formula, x: one.spectrum.omega_mev, y: one.spectrum[curve], kind: "line", color: n + 1,
-      dash: one.prediction.spectrum_origin === "surrogate" ? "6 4" : null,
+      dash: one.surrogate ? "6 4" : null,
     }).filter(Boolean),
   };
   if (spectra) {
     spectra.zoom = null;
     spectra.set(wish);
   } else spectra = plot(at("plot-spectra"), wish);
+}
+
+const formable = (one) => !one.spectrum && one.prediction.tc_predicted !== null && one.prediction.structure_hash;
+
+async function formSpectra() {
+  showProblem(at("spectra-problem"), null);
+  at("form-spectra").disabled = true;
+  try {
+    for (const one of columns.filter(formable)) {
+      const { run } = await post("/api/bete/predict", {
+        structure_id: one.prediction.structure_hash, mu_star: one.prediction.mu_star,
+        pressure_gpa: one.prediction.pressure_required_gpa ?? 0,
+      });
+      one.spectrum = run?.spectrum ?? null;
+      one.surrogate = true;
+      showSpectra();
+    }
+  } catch (error) {
+    showProblem(at("spectra-problem"), error);
+  } finally {
+    at("form-spectra").disabled = false;
+  }
 }
 
 at("add").addEventListener("submit", (event) => {
@@ -208,6 +250,7 @@ at("add").addEventListener("submit", (event) => {
   at("item").value = "";
   go([...wishes(), name]);
 });
+at("form-spectra").addEventListener("click", () => void formSpectra());
 at("only-differences").addEventListener("change", showFacts);
 for (const choice of document.querySelectorAll("input[name=curve]")) choice.addEventListener("change", showSpectra);
 addEventListener("popstate", () => void load());
