@@ -7,7 +7,7 @@ from pathlib import Path
 from htc.errors import StorageError
 from htc.spectra.spectrum import Spectrum
 
-__all__ = ["write_spectrum"]
+__all__ = ["spectrum_text", "write_spectrum"]
 
 
 def write_spectrum(spectrum: Spectrum, path: Path, *, title: str = "") -> None:
@@ -23,6 +23,16 @@ def write_spectrum(spectrum: Spectrum, path: Path, *, title: str = "") -> None:
     Raises:
         StorageError: the file cannot be written.
     """
+    try:
+        path.write_text(spectrum_text(spectrum, title=title), encoding="utf-8")
+    except OSError as error:
+        raise StorageError(
+            f"cannot be written: {error.strerror}", where=str(path), hint="choose another file"
+        ) from error
+
+
+def spectrum_text(spectrum: Spectrum, *, title: str = "") -> str:
+    """What `write_spectrum` writes."""
     if spectrum.is_surrogate:
         about = ["surrogate alpha2F: formed from lambda and moments, neither calculated nor measured"]
         about += [f"form: {form}" for form in (spectrum.provenance.get("form"),) if form]
@@ -39,10 +49,4 @@ def write_spectrum(spectrum: Spectrum, path: Path, *, title: str = "") -> None:
         f"{omega!r} {value!r}"
         for omega, value in zip(spectrum.omega_mev.tolist(), spectrum.alpha2f.tolist(), strict=True)
     ]
-    text = "".join(f"# {line}\n" for line in lines) + "\n".join(rows) + "\n"
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise StorageError(
-            f"cannot be written: {error.strerror}", where=str(path), hint="choose another file"
-        ) from error
+    return "".join(f"# {line}\n" for line in lines) + "\n".join(rows) + "\n"
