@@ -5,7 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.background import BackgroundTask
@@ -121,9 +121,16 @@ async def _bad_request(_: Request, error: Exception) -> JSONResponse:
     )  # fmt: skip
 
 
-async def _http_error(_: Request, error: Exception) -> JSONResponse:
+async def _http_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):  # registered for HTTPException only
         raise error
+    if error.status_code == HTTPStatus.NOT_FOUND:
+        # Pages are made of much that an answer to a program does not need.
+        from htc.service.pages.unknown import unknown_page
+
+        shown = unknown_page(request)
+        if shown is not None:
+            return shown
     code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "-")
     answer = problem(error.status_code, code, str(error.detail))
     answer.headers.update(error.headers or {})
