@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import UTC, datetime
 from typing import Final
 
 from markupsafe import Markup, escape
 
-__all__ = ["ago", "formula", "interval", "kelvin", "moment", "number", "short_model"]
+__all__ = ["AXIS_TICKS_K", "ago", "axis", "formula", "interval", "kelvin", "moment", "number", "short_model"]
 
 NONE: Final = "–"
 """Where there is no value."""
@@ -16,6 +17,18 @@ NONE: Final = "–"
 _COUNT = re.compile(r"(?<=[A-Za-z)\]])(\d+(?:\.\d+)?)")
 _SPACE: Final = "\u202f"
 """Between a number and its unit: narrow, and never broken."""
+
+
+_AXIS_K: Final = (0.3, 400.0)
+AXIS_TICKS_K: Final = (1, 10, 100)
+"""Ticks of the logarithmic axis of all interval bars, K."""
+
+
+def axis(value: float) -> float:
+    """Place of a temperature in K on the axis of the interval bars, per cent of its width."""
+    low, high = _AXIS_K
+    place = math.log(max(value, low) / low) / math.log(high / low)
+    return round(100.0 * min(place, 1.0), 2)
 
 
 def kelvin(value: float | None) -> str:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote, urlencode
+
 from fastapi import APIRouter, HTTPException, Request, Response
+from fastapi.responses import RedirectResponse, StreamingResponse
 
 from htc.service.pages import PageRoute, assets, page
+from htc.service.pages.csv_rows import csv_of
 from htc.service.pages.desk import CHOICES, read_wish, rows_of
 from htc.service.pages.elements import periodic_table
 from htc.service.state import ServiceState
+from htc.store.records import prediction_record
 
 __all__ = ["files", "router"]
 
@@ -20,13 +25,39 @@ _FOR_GOOD = "public, max-age=31536000, immutable"
 
 @router.get("/")
 def desk(request: Request, service: ServiceState, after: str | None = None) -> Response:
-    """The ranking, with its filters."""
+    """The ranking with its filters; with the header ``X-Part: rows`` its rows alone."""
     wish = read_wish({k: v for k, v in request.query_params.items() if k != "after"})
+    part = request.headers.get("x-part") == "rows"
+    if wish.prediction_id is not None and not part:
+        record = prediction_record(service.database, wish.prediction_id)
+        formula = quote(str(record["reduced_formula"] or "unknown"), safe="")
+        return RedirectResponse(f"/materials/{formula}?prediction={quote(record['id'])}", 303)
     rows, cursor = ([], None) if wish.problem else rows_of(service, wish, after)
     return page(
-        request, "desk.html", wish=wish, rows=rows, cursor=cursor, after=after, elements=periodic_table(),
-        choices=CHOICES, status=422 if wish.problem else 200,
-    )  # fmt: skip
+        request,
+        "_part.html" if part else "desk.html",
+        status=422 if wish.problem and not part else 200,
+        headers={"Vary": "Accept-Encoding, Authorization, X-API-Key, X-Part"},
+        wish=wish,
+        rows=rows,
+        cursor=cursor,
+        more="/?" + urlencode({**wish.given, "after": cursor or ""}, safe=","),
+        elements=periodic_table(),
+        choices=CHOICES,
+    )
+
+
+@router.get("/rankings.csv")
+def ranking_file(request: Request, service: ServiceState) -> Response:
+    """The ranking under the filters of the desk as CSV, 100,000 rows at most."""
+    wish = read_wish(request.query_params)
+    if wish.problem:
+        raise wish.problem
+    return StreamingResponse(
+        csv_of(service, wish.filters),
+        media_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": 'attachment; filename="ranking.csv"', "Cache-Control": "no-store"},
+    )
 
 
 @files.get("/static/{path:path}")

@@ -58,30 +58,60 @@ function showKind() {
   at("go").textContent = kind() === "screen" ? "Start screening" : "Start optimising";
 }
 
-async function start(event) {
-  event.preventDefault();
-  showProblem(at("problem"), null);
+// "Nb3Sn: Sn = Al, Ge; Nb = V" as the API wants it.
+function substitutions() {
+  return at("substitutions").value.split("\n").map((line) => line.trim()).filter((line) => line && !line.startsWith("#")).map((line) => {
+    const colon = line.indexOf(":");
+    const replace = {};
+    for (const part of colon < 0 ? [] : line.slice(colon + 1).split(";").filter((text) => text.trim())) {
+      const [old, others] = part.split("=").map((text) => text.trim());
+      const list = (others ?? "").split(/[,\s]+/).filter(Boolean);
+      if (!old || !list.length) throw new Error(`“${line}” is not understood: write it as Nb3Sn: Sn = Al, Ge; Nb = V`);
+      replace[old] = list;
+    }
+    if (!Object.keys(replace).length) throw new Error(`“${line}” is not understood: write it as Nb3Sn: Sn = Al, Ge; Nb = V`);
+    return { prototype: line.slice(0, colon).trim(), replace };
+  });
+}
+
+function pressures() {
+  const values = at("pressures").value.split(/[,;\s]+/).filter(Boolean).map(Number);
+  if (!values.length || values.some((value) => !Number.isFinite(value))) throw new Error("The pressures are numbers in GPa with commas, such as 0, 50, 100");
+  return values;
+}
+
+function wanted() {
   const wish = {
     candidates: {
       formulas: formulas(),
-      structures: crystals.map(({ name, text }) => ({ label: name, text })),
+      structures: crystals.map(({ name, text }) => ({ label: name.slice(0, 200), text })),
+      substitutions: substitutions(),
     },
     label: at("label").value.trim() || null,
-    pressure_gpa: Number(at("pressure").value),
+    pressures_gpa: pressures(),
     mu_star: at("mu-star").value === "" ? null : Number(at("mu-star").value),
+    tier: at("tier").value,
+    stability: at("stability").value,
   };
-  if (!wish.candidates.formulas.length && !crystals.length) {
-    showProblem(at("problem"), new Error("Give at least one formula or crystal."));
+  if (!Object.values(wish.candidates).some((list) => list.length)) {
     at("formulas").focus();
-    return;
+    throw new Error("Give at least one formula, crystal or substitution.");
   }
   if (kind() === "optimize") {
     wish.budget = Number(at("budget").value);
     wish.seed = Number(at("seed").value);
+    wish.objectives = [...document.querySelectorAll("input[name=objective]:checked")].map((box) => ({ column: box.value }));
   }
+  return wish;
+}
+
+async function start(event) {
+  event.preventDefault();
+  showProblem(at("problem"), null);
   at("go").disabled = true;
-  at("started").textContent = "Starting …";
   try {
+    const wish = wanted();
+    at("started").textContent = "Starting …";
     // The same click sent twice, by an impatient network, starts one run.
     const run = await post(`/api/htc/${kind()}`, wish, { headers: { "Idempotency-Key": crypto.randomUUID() } });
     location.assign(`/runs/${encodeURIComponent(run.run_id)}`);
