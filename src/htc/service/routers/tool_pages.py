@@ -14,6 +14,8 @@ from htc.service.examples import example_list
 from htc.service.pages import PageRoute, page
 from htc.service.schemas.spectra import EnergyUnit
 from htc.service.state import ServiceState
+from htc.store.filters import TIERS
+from htc.store.jobs import run_summary
 from htc.theory.eliashberg.conventions import CONVENTIONS
 
 __all__ = ["router"]
@@ -48,15 +50,17 @@ def runs(request: Request, service: ServiceState) -> Response:
         request,
         "runs.html",
         mu_star=service.settings.mu_star,
+        tiers=TIERS,
+        chosen_tier=service.settings.tier,
         max_mu_star=MAX_MU_STAR,
         max_pressure=MAX_PRESSURE_GPA,
     )
 
 
 @router.get("/runs/{run_id}")
-def run(request: Request, run_id: str) -> Response:
+def run(request: Request, service: ServiceState, run_id: str) -> Response:
     """One run: progress, results, Pareto plots."""
-    return page(request, "run.html", run_id=run_id)
+    return page(request, "run.html", run=run_summary(service.database, run_id))
 
 
 @router.get("/validate")

@@ -2,7 +2,7 @@
 //
 //   dropped(zone, (files) => ...)     files let go anywhere on the page; the zone shows that they may be
 //   significant(0.012345, 3) "0.0123"    significant(null) "–"
-//   table cells: head("Method"), column("λ", { n: true })
+//   onceOnly()   a new key for the header Idempotency-Key
 //   saveText("rows.csv", text, "text/csv")      csv([["a", 1], ...])
 
 import { h } from "./dom.js";
@@ -58,4 +58,9 @@ export function saveText(name, text, type) {
   link.click();
   link.remove();
   setTimeout(() => URL.revokeObjectURL(url), 10_000);
+}
+
+export function onceOnly() {
+  // crypto.randomUUID is there over https and on this machine only.
+  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }

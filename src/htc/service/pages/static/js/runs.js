@@ -3,7 +3,7 @@
 import { get, post, showProblem } from "./api.js";
 import { announce, fill, h, later } from "./dom.js";
 import { ago, moment, verdict } from "./format.js";
-import { dropped, significant } from "./intake.js";
+import { dropped, onceOnly, significant } from "./intake.js";
 
 const at = (id) => document.getElementById(id);
 const MAX_BYTES = 1_000_000;
@@ -113,7 +113,7 @@ async function start(event) {
     const wish = wanted();
     at("started").textContent = "Starting …";
     // The same click sent twice, by an impatient network, starts one run.
-    const run = await post(`/api/htc/${kind()}`, wish, { headers: { "Idempotency-Key": crypto.randomUUID() } });
+    const run = await post(`/api/htc/${kind()}`, wish, { headers: { "Idempotency-Key": onceOnly() } });
     location.assign(`/runs/${encodeURIComponent(run.run_id)}`);
   } catch (error) {
     at("started").textContent = "";
