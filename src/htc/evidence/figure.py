@@ -6,8 +6,9 @@ Written directly: a page of the service shows it too, and matplotlib takes secon
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from htc.spectra import Spectrum
 
-__all__ = ["draw", "ticks"]
+__all__ = ["draw", "figure_title", "ticks"]
 
 WIDTH: Final = 640.0
 HEIGHT: Final = 360.0
@@ -25,12 +26,13 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 62.0, 66.0, 34.0, 50.0
 _MOST_POINTS: Final = 3000
 
 
-def draw(spectrum: Spectrum, title: str) -> str:
+def draw(spectrum: Spectrum, title: str, *, styled: bool = True) -> str:
     """The figure as SVG: light, or dark where the reader's screen is.
 
     Args:
         spectrum: alpha2F.
         title: one line above it.
+        styled: with its colours; False where the page has them, under the class ``alpha2f``.
     """
     keep = _kept(spectrum.alpha2f)
     omega, alpha2f = spectrum.omega_mev[keep], spectrum.alpha2f[keep]
@@ -58,6 +60,7 @@ def draw(spectrum: Spectrum, title: str) -> str:
         top=_TOP,
         bottom=HEIGHT - _BOTTOM,
         title=title,
+        styled=styled,
         line=line,
         area=f"{px[0]:.1f},{zero:.1f} {line} {px[-1]:.1f},{zero:.1f}",
         running=_points(px, pl),
@@ -66,6 +69,12 @@ def draw(spectrum: Spectrum, title: str) -> str:
         right_ticks=_placed(right, up(np.array(right), span_right)),
         lambda_ep=f"{spectrum.lambda_ep:.4g}",
     )
+
+
+def figure_title(record: Mapping[str, Any]) -> str:
+    """What stands above the figure of a prediction."""
+    kind = "surrogate α²F" if record.get("spectrum_origin") == "surrogate" else "α²F"
+    return f"{record['reduced_formula']}: {kind}"
 
 
 def ticks(low: float, high: float, most: int = 7) -> list[float]:

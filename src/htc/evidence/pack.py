@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from htc.evidence.crate import CRATE_FILE, crate_metadata
 from htc.evidence.environment import environment
+from htc.evidence.figure import draw, figure_title
 from htc.evidence.moments import write_table
 from htc.evidence.record import as_json, record_of, record_schema, without_folders
 from htc.evidence.rendering import render_preview, render_readme, worksheet_html, worksheet_markdown
@@ -32,6 +33,7 @@ __all__ = [
     "describe_files",
     "files_of",
     "manifest_of",
+    "pack_name",
     "zip_bytes",
 ]
 
@@ -116,8 +118,13 @@ def build_pack(sources: Sources) -> Pack:
             licence=sources.licence,
         )
     )
+    return Pack(pack_name(record), files)
+
+
+def pack_name(record: Mapping[str, Any]) -> str:
+    """File name for the pack of a record."""
     name = re.sub(r"[^A-Za-z0-9]+", "-", str(record["reduced_formula"])).strip("-") or "material"
-    return Pack(f"evidence-{name[:40]}-{str(record['id'])[:8]}.zip", files)
+    return f"evidence-{name[:40]}-{str(record['id'])[:8]}.zip"
 
 
 def files_of(given: Ingredients) -> dict[str, bytes]:
@@ -179,10 +186,8 @@ def zip_bytes(files: Mapping[str, bytes]) -> bytes:
 
 
 def _spectrum_files(spectrum: Spectrum, record: Mapping[str, Any]) -> dict[str, bytes]:
-    from htc.evidence.figure import draw
     from htc.spectra.writing import spectrum_text
 
-    formula = str(record["reduced_formula"])
     about = {
         "label": spectrum.label,
         "origin": record.get("spectrum_origin"),
@@ -193,12 +198,11 @@ def _spectrum_files(spectrum: Spectrum, record: Mapping[str, Any]) -> dict[str, 
         "omega_2_k": spectrum.omega_2_k,
         "provenance": dict(spectrum.provenance),
     }
-    kind = "surrogate α²F" if record.get("spectrum_origin") == "surrogate" else "α²F"
     return {
         "spectrum/alpha2f.csv": write_table(spectrum).encode(),
-        "spectrum/alpha2f.dat": spectrum_text(spectrum, title=formula).encode(),
+        "spectrum/alpha2f.dat": spectrum_text(spectrum, title=str(record["reduced_formula"])).encode(),
         "spectrum/alpha2f.json": as_json(about),
-        "figures/alpha2f.svg": draw(spectrum, f"{formula}: {kind}").encode(),
+        "figures/alpha2f.svg": draw(spectrum, figure_title(record)).encode(),
     }
 
 

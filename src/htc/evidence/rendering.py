@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -70,21 +69,19 @@ def worksheet_body(record: Record, worksheet: Worksheet, *, figure: str | None =
     Args:
         record: fields of ``prediction.json``.
         worksheet: its worksheet.
-        figure: address of the figure of the spectrum, where there is one.
+        figure: the figure of the spectrum, from `htc.evidence.figure.draw`.
     """
     from markupsafe import Markup
 
     template = templates().get_template("worksheet_body.html.j2")
-    # Made by a template that escapes every value it is given.
-    return Markup(template.render(record=record, worksheet=worksheet, figure=figure))  # noqa: S704
+    # Both are made by templates that escape every value they are given.
+    drawn = None if figure is None else Markup(figure)  # noqa: S704
+    return Markup(template.render(record=record, worksheet=worksheet, figure=drawn))  # noqa: S704
 
 
-def worksheet_html(record: Record, worksheet: Worksheet, figure_svg: str | None) -> str:
+def worksheet_html(record: Record, worksheet: Worksheet, figure: str | None) -> str:
     """The worksheet as a page that needs nothing beside it."""
-    address = None
-    if figure_svg is not None:
-        address = f"data:image/svg+xml;base64,{base64.b64encode(figure_svg.encode()).decode()}"
-    body = worksheet_body(record, worksheet, figure=address)
+    body = worksheet_body(record, worksheet, figure=figure)
     return templates().get_template("worksheet.html.j2").render(record=record, body=body)
 
 

@@ -569,7 +569,7 @@ def _against_experiment(
     work.work_all((Line("tc_known", "min(tc, tc_max)"), Line("beyond", "(1 + tc)/(1 + tc_known)")))
     says = (
         "A measured Tc does not change with the mu* somebody chose: the lines start from the exponential "
-        f"with f1 at mu* {mu:g}. They were learned from {lines.n_pairs} compounds both computed and measured, "
+        f"with f1 at mu* {mu:g}. They were learned from {lines.n_pairs} compounds computed and measured, "
         f"{lines.n_without_tc} of them listed without a Tc.",
     )
     sections = [

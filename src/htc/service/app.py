@@ -105,6 +105,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(access.router)
     app.include_router(metrics.router)
     app.include_router(pages.router)
+    app.include_router(evidence.page_router)
     app.include_router(tool_pages)
     app.include_router(pages.files)
     return app

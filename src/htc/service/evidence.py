@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import Response
 
-from htc.evidence import Pack, build_pack, gather
+from htc.evidence import Pack, build_pack, gather, worksheet_body, worksheet_of
+from htc.evidence.figure import draw, figure_title
+from htc.evidence.pack import pack_name
+from htc.evidence.record import record_of
 from htc.store.provenance import find_prediction
 
 if TYPE_CHECKING:
     from htc.evidence import Sources
     from htc.service.state import Service
 
-__all__ = ["ZIP", "pack_answer", "sources_of"]
+__all__ = ["ZIP", "pack_answer", "report_of", "sources_of"]
 
 ZIP: Final = "application/zip"
 _KEPT: Final = 16
@@ -71,6 +74,25 @@ def pack_answer(service: Service, id_or_prefix: str, if_none_match: str | None, 
     if head:
         return Response(headers=headers | {"Content-Length": str(len(content))}, media_type=ZIP)
     return Response(content, headers=headers, media_type=ZIP)
+
+
+def report_of(service: Service, id_or_prefix: str) -> dict[str, Any]:
+    """What the page of a prediction shows: ``record``, ``body`` and ``file_name`` of its pack.
+
+    Errors as for `sources_of`.
+    """
+    stored = sources_of(service, id_or_prefix)
+    record = record_of(stored.stored)
+    spectrum = stored.stored.prediction.spectrum
+    worksheet = worksheet_of(record, spectrum, stored.experiment)
+    figure = None
+    if spectrum is not None:
+        figure = draw(spectrum, figure_title(record), styled=False)
+    return {
+        "record": record,
+        "body": worksheet_body(record, worksheet, figure=figure),
+        "file_name": pack_name(record),
+    }
 
 
 def _matches(if_none_match: str, etag: str) -> bool:

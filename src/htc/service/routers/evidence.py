@@ -5,16 +5,18 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Header, Path, Response
+from fastapi import APIRouter, Header, Path, Request, Response
 
 from htc.service.access import Requires
-from htc.service.evidence import ZIP, pack_answer
+from htc.service.evidence import ZIP, pack_answer, report_of
+from htc.service.pages import PageRoute, page
 from htc.service.problems import problem_responses
 from htc.service.state import ServiceState
 
-__all__ = ["router"]
+__all__ = ["page_router", "router"]
 
 router = APIRouter(tags=["evidence"])
+page_router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
 _RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     200: {
@@ -87,3 +89,9 @@ def head_prediction_evidence(
 ) -> Response:
     """The headers alone."""
     return pack_answer(service, prediction_id, if_none_match, head=True)
+
+
+@page_router.get("/report/{prediction_id}")
+def report(request: Request, service: ServiceState, prediction_id: _Prediction) -> Response:
+    """The worksheet of a prediction, to read and to print."""
+    return page(request, "report.html", **report_of(service, prediction_id))
