@@ -142,6 +142,9 @@ class Settings(BaseSettings):
         default=None,
         description="Password for HTC_DATABASE_URL, where that has none: the URL may then be shown to all.",
     )
+    api_key: SecretStr | None = Field(
+        default=None, description="Access key that `htc smoke` sends to the service it asks."
+    )
     embedded_database: bool = Field(
         default=True,
         description="Whether the embedded PostgreSQL may be used where HTC_DATABASE_URL is unset. The container"
@@ -212,6 +215,7 @@ class Settings(BaseSettings):
     # embedded database, gone with its container, must not take the place of the one that was meant.
     @field_validator(
         "evidence_licence",
+        "api_key",
         "materials_project_api_key",
         "optimade_provider",
         "data",

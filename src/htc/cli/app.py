@@ -24,6 +24,7 @@ from htc.cli import (
     serve,
     settings,
     show,
+    smoke,
     stability,
     tc,
     telemetry,
@@ -60,6 +61,7 @@ app.add_typer(db.app, name="db")
 app.add_typer(telemetry.app, name="telemetry")
 app.add_typer(keys.app, name="keys")
 serve.register(app)
+smoke.register(app)
 demo.register(app)
 settings.register(app)
 

@@ -18,7 +18,9 @@ def register(app: typer.Typer) -> None:
 
 
 def serve(
-    port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Port to listen on.")] = 8000,
+    port: Annotated[
+        int, typer.Option("--port", envvar="PORT", min=1, max=65535, help="Port to listen on. [PORT]")
+    ] = 8000,
     host: Annotated[
         str | None,
         typer.Option(
@@ -43,6 +45,7 @@ def serve(
     from htc.models import load_model
     from htc.service import create_app
     from htc.service.access import check_listening
+    from htc.service.logs import configure
     from htc.service.server import server_options
     from htc.settings import get_settings
     from htc.store import Database
@@ -69,4 +72,5 @@ def serve(
         check_listening(settings, database)
     shown = f"[{settings.host}]" if ":" in settings.host else settings.host
     err.print(f"HTC serves http://{shown}:{port}/docs (Ctrl-C stops it)", markup=False)
-    uvicorn.run(create_app(), host=settings.host, port=port, log_level="warning", **server_options(settings))
+    configure(settings)
+    uvicorn.run(create_app(), host=settings.host, port=port, log_config=None, **server_options(settings))
