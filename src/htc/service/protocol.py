@@ -95,8 +95,9 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._in_head and not self.transport.is_closing():
             if self._head_bytes > MAX_HEAD_BYTES:
                 self._refuse(*_HEAD_TOO_LARGE)
-            elif self._timer is None:
-                # The first bytes of the next request on this connection.
+            elif self._timer is None and self._head_bytes:
+                # The first bytes of the next request on this connection; not the end of the one before, whose
+                # answer may take its time.
                 self._timer = self.loop.call_later(HEAD_WITHIN_S, self._head_is_late)
 
     # -- the parser's callbacks
