@@ -103,7 +103,8 @@ def _inputs(
 def _exponential(lam: FloatArray, omega_log: FloatArray, mu: FloatArray) -> FloatArray:
     attraction = lam - mu * (1.0 + 0.62 * lam)
     solvable = attraction > 0.0
-    exponent = -1.04 * (1.0 + lam) / np.where(solvable, attraction, 1.0)
+    with np.errstate(over="ignore"):  # an attraction next to nothing: the exponent is minus infinity, Tc is 0
+        exponent = -1.04 * (1.0 + lam) / np.where(solvable, attraction, 1.0)
     return np.where(solvable, omega_log / 1.2 * np.exp(np.where(solvable, exponent, 0.0)), 0.0)
 
 
