@@ -27,6 +27,10 @@ Parsed = tuple["Structure", list[str]]
 _SYMBOLS: Final = frozenset(ELEMENTS) | {"D", "T"}
 _MAX_OPERATIONS: Final = 192
 """Operations of the largest space group: an upper bound for the copies of one listed site."""
+_MAX_LISTED_OPERATIONS: Final = 400
+"""More than any group has: cells larger than the conventional one list translations too."""
+_CHEAP_IMAGES: Final = 1000
+"""Up to so many images of sites pymatgen may merge unwatched: its time grows with their square."""
 
 
 def detect_format(text: str) -> StructureFormat | None:
@@ -123,6 +127,11 @@ _SYMMETRY_KEYS: Final = (
     "_symmetry_Int_Tables_number_",
     "_space_group_IT_number",
 )
+_OPERATION_KEYS: Final = _SYMMETRY_KEYS[:5]
+_LONGEST_OPERATION: Final = 80
+_LONG_NUMBER: Final = re.compile(r"[\d.]{13}")
+_SAME_SITE: Final = 1e-4
+"""Images of a site nearer than this, as fractions of the cell, are one: pymatgen's site tolerance."""
 _COORDINATES: Final = ("_atom_site_fract_x", "_atom_site_fract_y", "_atom_site_fract_z")
 
 
@@ -147,10 +156,11 @@ def _cif(text: str, source: str, max_sites: int) -> Parsed:
     if len(with_atoms) > 1:
         notes.append(f"the file holds {len(with_atoms)} structures; the first, data_{name}, is used")
     _check_cif_sites(block.data, source, max_sites)
+    _check_cif_operations(block.data, source)
+    parser = CifParser.from_str(str(block), check_cif=False)
+    _check_cif_images(parser, block, source, max_sites)
 
-    structures = CifParser.from_str(str(block), check_cif=False).parse_structures(
-        primitive=False, on_error="raise"
-    )
+    structures = parser.parse_structures(primitive=False, on_error="raise")
     structure = structures[0]
     _check_cif_formula(block.data, structure, source)
     return structure, notes
@@ -175,6 +185,59 @@ def _check_cif_sites(data: dict[str, Any], source: str, max_sites: int) -> None:
         if isinstance(occupancies, list) and occupancies[row] in {".", "?"}:
             # Not given means fully occupied (CIF core dictionary); pymatgen would read '.' as zero.
             occupancies[row] = "1"
+
+
+def _check_cif_operations(data: dict[str, Any], source: str) -> None:
+    """Look at the operations before pymatgen does: its patterns take ages over long runs of digits."""
+    for key in _OPERATION_KEYS:
+        given = data.get(key)
+        listed = [given] if isinstance(given, str) else given if isinstance(given, list) else []
+        if len(listed) > _MAX_LISTED_OPERATIONS:
+            raise StructureError(
+                f"the CIF lists {len(listed)} symmetry operations; no space group has more than"
+                f" {_MAX_OPERATIONS}",
+                where=source,
+            )
+        for text in listed:
+            if len(text) > _LONGEST_OPERATION or _LONG_NUMBER.search(text):
+                raise StructureError(
+                    f"'{_one_line(text, 40)}' is not a symmetry operation",
+                    where=source,
+                    hint="one looks like '-x+1/2, y, z'",
+                )
+
+
+def _check_cif_images(parser: Any, block: Any, source: str, max_sites: int) -> None:
+    """Count the sites of the cell, up to ``max_sites``, where pymatgen would take long to find them."""
+    listed = len(block.data["_atom_site_label"])
+    if listed * _MAX_OPERATIONS <= _CHEAP_IMAGES:
+        return
+    operations = np.array([operation.affine_matrix for operation in parser.get_symops(block)])
+    if listed * len(operations) <= _CHEAP_IMAGES:
+        return
+    columns = [[_cif_number(text) for text in block.data[key]] for key in _COORDINATES]
+    sites = np.array(columns).T  # (listed, 3)
+    found = 0
+    for site in sites:
+        images = operations[:, :3, :3] @ site + operations[:, :3, 3]  # (operations, 3)
+        kept = np.empty((0, 3))
+        for image in images:
+            apart = np.abs(kept - image)
+            apart = np.abs(apart - np.round(apart))
+            if not (apart < _SAME_SITE).all(axis=1).any():
+                kept = np.vstack([kept, image])
+                found += 1
+        if found > max_sites:
+            raise StructureError(
+                f"the symmetry makes of {listed} listed sites more than the limit of {max_sites}",
+                where=source,
+                hint="give the primitive cell; the model knows cells of up to a dozen sites",
+            )
+
+
+def _cif_number(text: str) -> float:
+    """A coordinate without the digits in parentheses that say how uncertain it is."""
+    return float(text.partition("(")[0])
 
 
 def _cif_symbol(text: str, label: str, source: str) -> str:

@@ -60,10 +60,12 @@ def _records(file: SourceFile, numbers: NDArray[np.float64]) -> NDArray[np.float
     for width in range(5, numbers.size // 3 + 1, 3):
         usable = numbers.size - numbers.size % width
         omega = numbers[:usable:width]
+        if not np.isfinite(omega).all():
+            continue
         steps = np.diff(omega)
         # Six digits are printed, so that steps of omega differ by their rounding.
         even = np.abs(steps - steps.mean()) <= 2e-5 * abs(omega[-1]) + 1e-3 * abs(steps.mean())
-        if np.isfinite(omega).all() and (steps > 0.0).all() and even.all():
+        if (steps > 0.0).all() and even.all():
             if usable != numbers.size:
                 raise file.error(
                     f"the last record has {numbers.size - usable} of {width} numbers",
