@@ -1,0 +1,111 @@
+"""What the service carries: requests a second by kind, latency, memory of a worker.
+
+    python -m benchmarks.service [--home FOLDER] [--rows 1000000] [--seconds 10] [--connections 50]
+
+Two web workers, no job workers; wrk and the client share the machine with them, so a machine with cores to
+spare does better. Without ``--home`` a database with that many made-up predictions is built first (minutes).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
+from pathlib import Path
+
+import httpx
+
+from benchmarks.serving import Serving, serving, wrk
+
+
+def structures(n: int) -> list[str]:
+    """CIF texts of the library's crystals, each with a volume that was not asked for before."""
+    from pymatgen.io.cif import CifWriter
+
+    from htc.materials.library import library_entries
+
+    entries = [e for e in library_entries() if len(e.structure) <= 8]
+    texts = []
+    for i in count():
+        for entry in entries:
+            structure = entry.structure.copy()
+            structure.scale_lattice(structure.volume * (1.0 + 1e-4 * (i + 1)))
+            texts.append(str(CifWriter(structure)))
+            if len(texts) == n:
+                return texts
+    raise RuntimeError("unreachable")
+
+
+def uncached(served: Serving, n: int, connections: int) -> str:
+    """Structures that were never asked for, one a request, and a thousand a request."""
+    texts = structures(2 * n)
+    with httpx.Client(base_url=served.url, timeout=120, trust_env=False) as client:
+
+        def one(text: str) -> float:
+            start = time.perf_counter()
+            answer = client.post("/api/htc/predict", json={"structure": text})
+            answer.raise_for_status()
+            return time.perf_counter() - start
+
+        with ThreadPoolExecutor(connections) as pool:
+            list(pool.map(one, texts[:8]))  # imports and caches of both workers
+            start = time.perf_counter()
+            times = sorted(pool.map(one, texts[8:n]))
+            single = len(times) / (time.perf_counter() - start)
+        start = time.perf_counter()
+        items = [{"structure": text} for text in texts[n:]]
+        with client.stream("POST", "/api/htc/predict/batch", json={"items": items}) as answer:
+            lines = [json.loads(line) for line in answer.iter_lines() if line]
+        batch = len(lines) / (time.perf_counter() - start)
+    wrong = sum(line.get("prediction") is None for line in lines)
+    return (
+        f"{single:.0f}/s one a request (p50 {times[len(times) // 2] * 1e3:.0f} ms, "
+        f"p99 {times[int(0.99 * len(times))] * 1e3:.0f} ms); {batch:.0f}/s in batches, {wrong} without answer"
+    )
+
+
+def main() -> None:
+    """Print a line a figure."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--home", type=Path, help="HTC_HOME with the database, kept")
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--seconds", type=int, default=10)
+    parser.add_argument("--connections", type=int, default=50)
+    parser.add_argument("--structures", type=int, default=600)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        home = arguments.home or Path(scratch) / "home"
+        from benchmarks.filling import fill
+        from htc.settings import Settings
+        from htc.store import Database
+
+        with Database.open(Settings(home=home)) as database:
+            fill(database, arguments.rows)
+        options = ("--workers", "2", "--job-workers", "0")
+        load = {"seconds": arguments.seconds, "connections": arguments.connections}
+        with serving(home, *options, log=Path(scratch) / "service.log") as served:
+            print(f"memory at start: {served.memory_mib()}", flush=True)
+            question = json.dumps({"composition": "MgB2"})
+            httpx.post(
+                f"{served.url}/api/htc/predict", content=question, trust_env=False,
+                headers={"Content-Type": "application/json"}, timeout=60,
+            ).raise_for_status()  # fmt: skip
+            for name, path, body in (
+                ("health", "/api/htc/health", None),
+                ("cached predict", "/api/htc/predict", question),
+                (f"first ranking page of {arguments.rows:,} rows", "/api/htc/rankings?limit=50", None),
+                ("ranking page, Nb and no O", "/api/htc/rankings?limit=50&element=Nb&without=O", None),
+            ):
+                rate, words = wrk(served.url + path, body=body, **load)
+                print(f"{name}: {rate:.0f}/s, {words}", flush=True)
+            print(
+                f"uncached structures: {uncached(served, arguments.structures, arguments.connections // 4)}"
+            )
+            print(f"memory at the end: {served.memory_mib()}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
