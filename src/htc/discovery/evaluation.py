@@ -95,7 +95,7 @@ class Evaluator:
             raise
         except HTCError as error:
             return error.located(item.source)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # whatever it is, it is this candidate's alone
             _log.exception("%s could not be prepared", item.source)
             return _fault(error, item.source)
         return material.error if isinstance(material, Failure) else material
@@ -109,7 +109,7 @@ class Evaluator:
             return list(self._predictor.predict_prepared([(one, self._mu_star) for one in materials]))
         except (ModelError, MissingExtraError, StoreError):
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # one by one it will be known whose fault it is
             if len(materials) == 1:
                 source = materials[0].source
                 if isinstance(error, HTCError):
