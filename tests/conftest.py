@@ -31,6 +31,13 @@ for _name in ("COLUMNS", "LINES"):
     os.environ.pop(_name, None)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``pytest tests/pages --images`` makes the pictures of the documentation anew."""
+    parser.addoption(
+        "--images", action="store_true", help="write the screenshots of the pages to docs/images"
+    )
+
+
 @pytest.fixture(scope="session")
 def test_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """HTC_HOME of all tests that name no other."""

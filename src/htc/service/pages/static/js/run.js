@@ -4,7 +4,7 @@
 // Where a stream cannot be had, the same question is asked every few seconds.
 
 import { get, post, showProblem } from "./api.js";
-import { announce, fill, h, sym } from "./dom.js";
+import { announce, fill, h } from "./dom.js";
 import { formula, interval, kelvin, level, number, verdict } from "./format.js";
 import { listen } from "./events.js";
 import { csv, saveText, significant } from "./intake.js";
