@@ -36,6 +36,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--images", action="store_true", help="write the screenshots of the pages to docs/images"
     )
+    parser.addoption("--pages-at", metavar="URL", help="look at the pages of a service that runs already")
 
 
 @pytest.fixture(scope="session")
