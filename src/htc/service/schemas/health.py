@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-__all__ = ["Health", "Probe"]
+__all__ = ["Health"]
 
 
 class Health(BaseModel):
@@ -24,9 +24,3 @@ class Health(BaseModel):
     database_revision: str | None = Field(description="Revision of the database, null if it does not answer.")
     features: dict[str, bool] = Field(description="What this service can do.")
     problems: list[str] = Field(description="What is wrong, empty if nothing.")
-
-
-class Probe(BaseModel):
-    """Answer to an orchestrator's probe."""
-
-    status: Literal["ok", "unavailable"] = Field(description="Whether the answer is yes.")
