@@ -89,7 +89,7 @@ def test_a_crystal_given_later_speaks_for_its_formula(htc: Client) -> None:
 
 
 def test_concurrent_questions_are_stored_once_each(htc: Client, database: Database) -> None:
-    formulas = ["MgB2", "NbC", "NbN", "Nb3Sn", "V3Si", "YBa2Cu3O7", "Nb", "Pb"] * 4
+    formulas = ["MgB2", "NbC", "NbN", "Nb3Sn", "V3Si", "YBa2Cu3O7", "Nb", "Pb"] * 2
     with ThreadPoolExecutor(16) as pool:
         answers = list(pool.map(htc.predict, formulas))
     assert len({a.id for a in answers}) == 8
@@ -195,7 +195,7 @@ def test_a_batch_has_bounds(client: httpx.Client) -> None:
 
 
 def test_other_requests_come_in_between_the_items_of_a_batch(htc: Client) -> None:
-    items = [{"composition": "Nb3Sn", "mu_star": round(0.05 + 0.0002 * i, 5)} for i in range(300)]
+    items = [{"composition": "Nb3Sn", "mu_star": round(0.05 + 0.0002 * i, 5)} for i in range(96)]
     with ThreadPoolExecutor(1) as pool:
         batch = pool.submit(lambda: [line.index for line in htc.predict_batch(items)])
         between = 0
@@ -204,7 +204,7 @@ def test_other_requests_come_in_between_the_items_of_a_batch(htc: Client) -> Non
             assert htc.health().status == "ok"
             between += 1
             time.sleep(0.01)
-        assert batch.result() == list(range(300))
+        assert batch.result() == list(range(96))
     assert between > 1
 
 
@@ -283,7 +283,7 @@ def test_a_material_gathers_what_is_known(htc: Client) -> None:
     assert known.references[0].tc_measured == pytest.approx(39.0, abs=1.0)
     assert known.references[0].sources
     first = htc.predict("MgB2")
-    squeezed = htc.predict("MgB2", pressure_gpa=20.0)
+    squeezed = htc.predict("MgB2", pressure_gpa=1.0)
     text = example_text("spectrum", "MgB2")
     measured = htc.spectrum(text, formula="MgB2", store=True, eliashberg=False).prediction
     assert measured is not None

@@ -73,6 +73,10 @@ class IdempotentRoute(APIRoute):
             scope for d in self.dependencies if (scope := getattr(d.dependency, "scope", None)) is not None
         ]
 
+        if not scopes and "POST" in (self.methods or ()):
+            # Or answers of before would go out to whoever knows a key.
+            raise TypeError(f"{self.path}: name the scope of the route itself, by Requires(...)")
+
         async def handle(request: Request) -> Response:
             key = request.headers.get(HEADER)
             caller = caller_of(request)

@@ -90,7 +90,7 @@ def _read(wish: SpectrumRequest) -> list[Spectrum]:
         raise InputError(
             "the unit of the frequencies is required", where="unit", hint="meV, eV, THz, cm-1, Ry, Ha or K"
         )
-    scale = MEV_PER_UNIT[wish.unit]
+    scale = MEV_PER_UNIT[wish.unit.lower()]
     spectrum = Spectrum(
         [scale * value for value in wish.omega or ()],  # type: ignore[arg-type]  # it takes any sequence
         wish.alpha2f or [],  # type: ignore[arg-type]  # likewise

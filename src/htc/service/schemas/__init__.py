@@ -3,7 +3,7 @@
 from htc.service.schemas.batches import MAX_BATCH_ITEMS, BatchItem, BatchLine, BatchRequest
 from htc.service.schemas.bete import BetePrediction, BetePredictRequest, BeteRun
 from htc.service.schemas.examples import ExampleInfo, ExampleList
-from htc.service.schemas.health import Health, Probe
+from htc.service.schemas.health import Health
 from htc.service.schemas.materials import MaterialAnswer, MaterialCrystal, MaterialSpectrum, ReferenceValue
 from htc.service.schemas.models import ModelAnswer, ModelCard, ModelList
 from htc.service.schemas.predictions import (
@@ -65,7 +65,6 @@ __all__ = [
     "PredictRequest",
     "PredictionAnswer",
     "PredictionDetail",
-    "Probe",
     "Problem",
     "RankedRow",
     "Ranking",
