@@ -18,6 +18,7 @@ from htc.service.guard import layers
 from htc.service.guard.text import storable_text
 from htc.service.health import HealthWatch
 from htc.service.metrics import Metrics, RequestMetrics
+from htc.service.probes import Probes
 from htc.service.request_id import RequestIds
 from htc.service.routers import (
     access,
@@ -26,14 +27,16 @@ from htc.service.routers import (
     examples,
     htc,
     library,
+    methods,
     metrics,
     pages,
     predictions,
-    probes,
     rankings,
+    runs,
     spectra,
 )
 from htc.service.routers.tool_pages import router as tool_pages
+from htc.service.runs import Streams
 from htc.service.state import Service
 from htc.settings import Settings, get_settings
 from htc.store import Database, RankingRefresher
@@ -88,20 +91,23 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(AccessLog)
     app.add_middleware(RequestIds)
     layers.install_outermost(app, chosen)
+    app.add_middleware(Probes, state=app)
     app.state.metrics = told
+    app.state.streams = Streams()
     problems.install(app)
     app.include_router(htc.router)
     app.include_router(predictions.router)
+    app.include_router(methods.router)
     app.include_router(rankings.router)
     app.include_router(library.router)
     app.include_router(spectra.router)
     app.include_router(bete.router)
+    app.include_router(runs.router)
     app.include_router(evidence.router)
     app.include_router(examples.router)
     app.include_router(
         optimade_router(lambda request: request.app.state.service), dependencies=[Requires("read")]
     )
-    app.include_router(probes.router)
     app.include_router(access.router)
     app.include_router(metrics.router)
     app.include_router(pages.router)

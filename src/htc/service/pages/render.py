@@ -54,7 +54,9 @@ def templates() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(static=assets().url, version=__version__, axis_ticks=words.AXIS_TICKS_K)
+    environment.globals.update(
+        static=assets().url, version=__version__, axis_ticks=words.AXIS_TICKS_K, sym=words.sym
+    )
     environment.filters.update({name: getattr(words, name) for name in words.__all__ if name.islower()})
     return environment
 

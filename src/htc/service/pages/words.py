@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from datetime import UTC, datetime
@@ -9,12 +10,26 @@ from typing import Final
 
 from markupsafe import Markup, escape
 
-__all__ = ["AXIS_TICKS_K", "ago", "axis", "formula", "interval", "kelvin", "moment", "number", "short_model"]
+__all__ = [
+    "AXIS_TICKS_K",
+    "ago",
+    "axis",
+    "formula",
+    "hermann",
+    "interval",
+    "kelvin",
+    "moment",
+    "number",
+    "pretty",
+    "short_model",
+]
 
 NONE: Final = "–"
 """Where there is no value."""
 
 _COUNT = re.compile(r"(?<=[A-Za-z)\]])(\d+(?:\.\d+)?)")
+_INVERSION = re.compile(r"-(\d)")
+_SCREW = re.compile(r"_(\d)")
 _SPACE: Final = "\u202f"
 """Between a number and its unit: narrow, and never broken."""
 
@@ -57,6 +72,14 @@ def formula(text: str | None) -> Markup:
     return Markup(_COUNT.sub(r"<sub>\1</sub>", str(escape(text.replace(" ", "")))))  # noqa: S704  # escaped
 
 
+def hermann(text: str | None) -> Markup:
+    """A space group symbol as it is printed: ``Pm-3n`` with a bar over the 3, ``P6_3/mmc`` with an index."""
+    if not text:
+        return Markup("–")
+    marked = _INVERSION.sub(r'<span class="overbar">\1</span>', str(escape(text)))
+    return Markup(_SCREW.sub(r"<sub>\1</sub>", marked))  # noqa: S704  # escaped
+
+
 def moment(when: datetime | None) -> str:
     """A time in UTC, to the minute."""
     return NONE if when is None else f"{_in_utc(when):%Y-%m-%d %H:%M}"
@@ -72,6 +95,18 @@ def ago(when: datetime | None, now: datetime | None = None) -> str:
             count = int(seconds // size)
             return f"{count} {name}{'s' if count > 1 else ''} ago"
     return "just now"
+
+
+def sym(letter: str, index: str = "") -> Markup:
+    """The symbol of a quantity, with an index where it has one."""
+    return Markup('<i class="sym">{}</i>').format(letter) + (
+        Markup("<sub>{}</sub>").format(index) if index else Markup("")
+    )
+
+
+def pretty(value: object) -> str:
+    """Any JSON, indented."""
+    return json.dumps(value, indent=2, ensure_ascii=False, default=str, sort_keys=True)
 
 
 def short_model(model_id: str | None) -> str:

@@ -11,6 +11,7 @@ from htc.service.pages import PageRoute, assets, page
 from htc.service.pages.csv_rows import csv_of
 from htc.service.pages.desk import CHOICES, read_wish, rows_of
 from htc.service.pages.elements import periodic_table
+from htc.service.pages.material import material_view, methods_part, nothing_known
 from htc.service.state import ServiceState
 from htc.store.records import prediction_record
 
@@ -58,6 +59,31 @@ def ranking_file(request: Request, service: ServiceState) -> Response:
         media_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": 'attachment; filename="ranking.csv"', "Cache-Control": "no-store"},
     )
+
+
+@router.get("/materials/{formula}")
+def material(
+    request: Request, service: ServiceState, formula: str, prediction: str | None = None
+) -> Response:
+    """Everything known of a formula, about one of its predictions or the best of them."""
+    reduced = nothing_known(formula)
+    if reduced != formula:
+        query = "?" + urlencode({"prediction": prediction}) if prediction else ""
+        return RedirectResponse(f"/materials/{quote(reduced, safe='')}{query}", 303)
+    view = material_view(service, formula, prediction)
+    return page(
+        request,
+        "material.html",
+        status=200 if view["p"] or view["references"] else 404,
+        mu_star=f"{service.settings.mu_star:g}",
+        **view,
+    )
+
+
+@router.get("/materials/{formula}/methods")
+def material_methods(request: Request, service: ServiceState, formula: str, prediction: str) -> Response:
+    """The table of methods with the Eliashberg equations solved, for the page to put in place."""
+    return page(request, "_methods.html", **methods_part(service, formula, prediction))
 
 
 @files.get("/static/{path:path}")

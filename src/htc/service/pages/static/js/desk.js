@@ -186,7 +186,7 @@ function compared() {
   const chosen = [...table.querySelectorAll(".pick :checked")].map((box) => box.value);
   compareLink.setAttribute("aria-disabled", String(chosen.length < 2));
   compareLink.textContent = chosen.length ? `Compare ${chosen.length}` : "Compare";
-  compareLink.href = chosen.length ? `/compare?id=${chosen.join(",")}` : "/compare";
+  compareLink.href = chosen.length ? `/compare?${new URLSearchParams(chosen.map((id) => ["with", id]))}` : "/compare";
 }
 
 table.addEventListener("change", (event) => {
