@@ -11,9 +11,9 @@ __all__ = ["create_app"]
 
 
 def __getattr__(name: str) -> Any:
-    # The client takes the schemas from here, and should not have to load the whole service for them.
-    if name == "create_app":
-        from htc.service.app import create_app
+    # What lies in this package besides the application (logs, the doctor) needs no web framework in memory.
+    if name != "create_app":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from htc.service.app import create_app
 
-        return create_app
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return create_app

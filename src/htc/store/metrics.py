@@ -152,6 +152,7 @@ def families(found: DatabaseStats) -> Iterator[Metric]:
     yield from _sessions(found)
     yield from _counters(found)
     yield from _slots(found)
+    yield from _jobs(found)
 
 
 _PARTS: Final = (
@@ -166,6 +167,7 @@ _PARTS: Final = (
     "oldest_transaction",
     "wal_bytes",
     "slots",
+    "jobs",
 )
 
 
@@ -344,3 +346,38 @@ def _slots(found: DatabaseStats) -> Iterator[Metric]:
         active.add_metric([slot.name], float(slot.is_active))
         held.add_metric([slot.name], slot.held_bytes)
     yield from (active, held)
+
+
+_KINDS: Final = ("screen", "optimize", "validate")
+_STATES: Final = ("queued", "running", "finished", "failed", "cancelled")
+
+
+def _jobs(found: DatabaseStats) -> Iterator[Metric]:
+    queue = found.jobs
+    if queue is None:
+        return
+    counted = dict.fromkeys(((kind, state) for kind in _KINDS for state in _STATES), 0)
+    counted |= {(kind, state): count for kind, state, count in queue.jobs}
+    jobs = GaugeMetricFamily("htc_jobs", "Jobs in the database by kind and state.", labels=["kind", "state"])
+    for labels, count in counted.items():
+        jobs.add_metric(labels, count)
+    yield jobs
+    yield _gauge(
+        "htc_jobs_oldest_queued_seconds",
+        "How long the job has waited that waited longest; 0: none waits.",
+        queue.oldest_queued_s,
+    )
+    yield _gauge(
+        "htc_jobs_expired_leases",
+        "Jobs whose worker was lost and that no other has taken over yet.",
+        queue.expired_leases,
+    )
+    yield _gauge("htc_job_workers", "Worker processes that wait for jobs or work on one.", queue.workers)
+    yield CounterMetricFamily(
+        "htc_job_repeated_attempts",
+        "How often a job was begun again after its worker was lost or gave it back.",
+        value=queue.repeated_attempts,
+    )
+    yield CounterMetricFamily(
+        "htc_job_failed_items", "Items of jobs that could not be done.", value=queue.failed_items
+    )

@@ -13,7 +13,7 @@ from sqlalchemy.pool import QueuePool
 
 from htc.store.faults import translate
 from htc.store.schema import standing
-from htc.store.stats import relations, server
+from htc.store.stats import jobs, relations, server
 from htc.store.stats.facts import DatabaseStats, Pool
 from htc.store.stats.statements import NotCounted, slow_statements
 
@@ -86,6 +86,7 @@ def look_at(
         oldest_transaction=ask("oldest_transaction", server.oldest_transaction, None),
         wal_bytes=ask("wal_bytes", server.wal_size, None),
         slots=ask("slots", server.slots, ()),
+        jobs=ask("jobs", jobs.queue, None),
         slow_statements=ask(
             "slow_statements", lambda c: slow_statements(c, slow, embedded=embedded) if slow else (), ()
         ),

@@ -11,6 +11,7 @@ __all__ = [
     "Connections",
     "DatabaseStats",
     "IndexStats",
+    "JobQueue",
     "OldestTransaction",
     "Pool",
     "Slot",
@@ -182,6 +183,24 @@ class Statement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JobQueue:
+    """The queue of jobs."""
+
+    jobs: tuple[tuple[str, str, int], ...]
+    """Kind, state and how many, for those that there are."""
+    oldest_queued_s: float
+    """How long the job has waited that waited longest; 0: none waits."""
+    expired_leases: int
+    """Jobs whose worker was lost and that nobody has taken over yet."""
+    repeated_attempts: int
+    """How often a job was begun again, over all jobs."""
+    failed_items: int
+    """Items of all jobs that could not be done."""
+    workers: int
+    """Worker processes that wait for jobs or work on one, as far as we may see other sessions."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DatabaseStats:
     """What :func:`htc.store.stats.stats` found.
 
@@ -203,6 +222,8 @@ class DatabaseStats:
     """None when no transaction is open but ours."""
     wal_bytes: int | None = None
     slots: tuple[Slot, ...] = ()
+    jobs: JobQueue | None = None
+    """None at a revision without a queue."""
     slow_statements: tuple[Statement, ...] = ()
     """Those that took the most time altogether, the worst first."""
     unknown: dict[str, str] = field(default_factory=dict)
