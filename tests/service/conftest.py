@@ -38,7 +38,7 @@ def _serving(app: FastAPI) -> Iterator[httpx.Client]:
             thread.join()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def serving() -> Callable[[FastAPI], AbstractContextManager[httpx.Client]]:
     """``with serving(app) as client``: the application on a free port."""
     return _serving

@@ -197,7 +197,10 @@ def _assemble(file: SourceFile, form: FileFormat, parsed: Parsed, negative: Nega
         raise _all_broken(file, parsed, broken)
     if broken:
         common["refused_columns"] = broken
-    omega_mev = parsed.omega[above] * mev_per(parsed.unit)
+    with np.errstate(over="ignore"):
+        omega_mev = parsed.omega[above] * mev_per(parsed.unit)
+    if not np.isfinite(omega_mev).all():
+        raise file.error("some frequencies are too large to be any", hint="is the unit right?")
     spectra = []
     for column in sound:
         provenance = {**common, "reported": dict(column.reported)}
