@@ -16,10 +16,14 @@ const RESULTS = `/api/htc/results/${encodeURIComponent(ID)}`;
 const ENDED = ["finished", "failed", "cancelled"];
 const SHOWN = 400;
 const PAGE = 500;
+const NAMES = { tc_predicted: "high Tc", tc_lower_95ci: "high lower end of the interval", tc_experiment: "high Tc in the laboratory",
+  pressure_required_gpa: "low pressure", hull_distance_eV: "low energy above the hull", tc_uncertainty: "low uncertainty",
+  lambda_ep: "high lambda", omega_log: "high omega_log" };
 
 let run = null;
 let items = [];
 let front = new Set(); // positions of the items that no other beats
+let objectives = ""; // by which they are compared, in words
 let last = null; // where the items known so far end
 let busy = false;
 let missed = false;
@@ -39,11 +43,12 @@ async function refresh() {
   try {
     for (;;) {
       const answer = await get(RESULTS, { n: PAGE, after: last });
-      run = answer.run ?? answer;
-      const found = answer.items ?? [];
+      run = answer.run;
+      const found = answer.items;
       items.push(...found);
       if (found.length) last = found.at(-1).position;
-      front = new Set((answer.pareto?.points ?? []).map((point) => point.position));
+      objectives = answer.pareto.objectives.map((one) => NAMES[one.column] ?? one.column).join(", ");
+      front = new Set(answer.pareto.points.map((point) => point.position));
       showProblem(at("problem"), null);
       show();
       if (found.length < PAGE || answer.next_after === null) break;
@@ -80,7 +85,11 @@ function follow() {
       at("connection").textContent = "Live.";
       void refresh();
     },
-    event: () => {
+    event: (name) => {
+      if (name === "end") {
+        void refresh();
+        return false;
+      }
       // Fast runs tell more often than is worth drawing.
       const now = Date.now();
       clearTimeout(timer);
@@ -88,6 +97,7 @@ function follow() {
         told = now;
         void refresh();
       } else timer = setTimeout(() => void refresh(), 400);
+      return true;
     },
     lost: (_, final) => {
       at("connection").textContent = final ? "Asked for every three seconds." : "The stream of events was lost; asked for every three seconds until it is back.";
@@ -160,7 +170,7 @@ function showPareto() {
   if (found.length < 2) return;
   const known = found.filter((item) => item.prediction.hull_distance_eV !== null);
   at("pareto-said").textContent = [
-    front.size ? "Diamonds are not beaten: nothing else has more of one thing without less of another." : "",
+    front.size ? `Diamonds are not beaten by any other candidate in ${objectives} together.` : "",
     known.length ? "" : "No energies above the hull: they are computed only when a run asks for them.",
   ].join(" ");
   scatter("pressure", found, (p) => p.pressure_required_gpa, "pressure (GPa)", "p / GPa");
