@@ -14,6 +14,7 @@ from htc.cli import (
     db,
     delete,
     demo,
+    doctor,
     eliashberg,
     evidence,
     export,
@@ -21,6 +22,7 @@ from htc.cli import (
     keys,
     model,
     predict,
+    runs,
     serve,
     settings,
     show,
@@ -29,6 +31,7 @@ from htc.cli import (
     tc,
     telemetry,
     top,
+    worker,
 )
 from htc.cli.console import err, out
 from htc.cli.exit_codes import ExitCode, exit_code
@@ -60,8 +63,11 @@ app.add_typer(model.app, name="model")
 app.add_typer(db.app, name="db")
 app.add_typer(telemetry.app, name="telemetry")
 app.add_typer(keys.app, name="keys")
+app.add_typer(runs.app, name="runs")
 serve.register(app)
+worker.register(app)
 smoke.register(app)
+doctor.register(app)
 demo.register(app)
 settings.register(app)
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from htc.cli.console import err
 from htc.errors import InputError
 
+if TYPE_CHECKING:
+    from htc.settings import Settings
+
 __all__ = ["register"]
+
+HEALTHCHECK_S: Final = 60
+"""A process that does not answer its supervisor for so long is ended; loading a model may take ten, s."""
 
 
 def register(app: typer.Typer) -> None:
@@ -27,8 +33,20 @@ def serve(
             "--host", metavar="ADDRESS", help="Address to listen on; 127.0.0.1 unless HTC_HOST says."
         ),
     ] = None,
+    workers: Annotated[
+        int, typer.Option("--workers", min=1, max=64, help="Processes that answer requests.")
+    ] = 1,
+    job_workers: Annotated[
+        int,
+        typer.Option(
+            "--job-workers",
+            min=0,
+            max=64,
+            help="Processes that do runs; 0: `htc worker` does them.",
+        ),
+    ] = 1,
 ) -> None:
-    """Serve the API; stop with Ctrl-C.
+    """Serve the API and the page, and do the runs that are asked for; stop with Ctrl-C.
 
     On the loopback address nobody needs a key. At an address that others can reach everyone does, and the
     service does not start before there is one (`htc keys create`).
@@ -40,13 +58,10 @@ def serve(
     import os
     import socket
 
-    import uvicorn
-
+    from htc.cli.worker import supervised
     from htc.models import load_model
-    from htc.service import create_app
     from htc.service.access import check_listening
     from htc.service.logs import configure
-    from htc.service.server import server_options
     from htc.settings import get_settings
     from htc.store import Database
 
@@ -68,9 +83,37 @@ def serve(
             ) from error
     # Both are opened before the server starts, so that what is wrong with them is said here, not in a log.
     load_model(settings.model, settings.tier)
+    # Held open, so that an embedded database does not stop and start again between two processes.
     with Database.open() as database:
         check_listening(settings, database)
-    shown = f"[{settings.host}]" if ":" in settings.host else settings.host
-    err.print(f"HTC serves http://{shown}:{port}/docs (Ctrl-C stops it)", markup=False)
-    configure(settings)
-    uvicorn.run(create_app(), host=settings.host, port=port, log_config=None, **server_options(settings))
+        shown = f"[{settings.host}]" if ":" in settings.host else settings.host
+        err.print(f"HTC serves http://{shown}:{port}/ (Ctrl-C stops it)", markup=False)
+        configure(settings)
+        with supervised(job_workers):
+            _serve(settings, port, workers)
+
+
+def _serve(settings: Settings, port: int, workers: int) -> None:
+    """Answer requests until a signal says to stop."""
+    import uvicorn
+
+    from htc.service.metrics_folder import shared_metrics
+    from htc.service.server import server_options
+
+    options: dict[str, Any] = {
+        "host": settings.host,
+        "port": port,
+        "log_config": None,
+        **server_options(settings),
+    }
+    if workers == 1:
+        uvicorn.run("htc.service.server:application", factory=True, **options)
+        return
+    with shared_metrics():
+        uvicorn.run(
+            "htc.service.server:application",
+            factory=True,
+            workers=workers,
+            timeout_worker_healthcheck=HEALTHCHECK_S,
+            **options,
+        )

@@ -37,6 +37,7 @@ from htc.service.routers import (
 )
 from htc.service.routers.tool_pages import router as tool_pages
 from htc.service.runs import Streams
+from htc.service.shutdown import on_stop
 from htc.service.state import Service
 from htc.settings import Settings, get_settings
 from htc.store import Database, RankingRefresher
@@ -67,9 +68,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         told.watch(database)
         keyring.watch(database)
         trail.watch(database)
+        undo = on_stop(app.state.streams.stop)
         try:
             yield
         finally:
+            undo()
             await run_in_threadpool(service.desk.close)
             await run_in_threadpool(health.close)
             await run_in_threadpool(told.unwatch)

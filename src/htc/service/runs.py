@@ -57,6 +57,10 @@ class Streams:
         self.stopping = False
         """Set when the process stops: streams end, and clients come back to the next one."""
 
+    def stop(self) -> None:
+        """End all of them."""
+        self.stopping = True
+
     def check(self) -> None:
         """Whether there may be one more.
 

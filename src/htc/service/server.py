@@ -5,15 +5,28 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from fastapi import FastAPI
+
     from htc.settings import Settings
 
-__all__ = ["server_options"]
+__all__ = ["application", "server_options"]
 
 KEEP_ALIVE_S: Final = 15
 PROXIED_KEEP_ALIVE_S: Final = 620
 """Longer than proxies keep an idle connection to what is behind them (Google's: 600 s): were it closed at the
 moment they use it again, they would answer with an error of their own."""
 SHUTDOWN_WITHIN_S: Final = 30
+
+
+def application() -> FastAPI:
+    """The application of a worker process, by the settings of its environment."""
+    from htc.service.app import create_app
+    from htc.service.logs import configure
+    from htc.settings import get_settings
+
+    settings = get_settings()
+    configure(settings)
+    return create_app(settings)
 
 
 def server_options(settings: Settings) -> dict[str, Any]:

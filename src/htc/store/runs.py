@@ -15,7 +15,7 @@ from htc.version import __version__
 if TYPE_CHECKING:
     from htc.store.database import Database
 
-__all__ = ["RunEnd", "finish_run", "run_is_known", "start_campaign", "start_run"]
+__all__ = ["RunEnd", "finish_run", "run_is_known", "runs_that_begin", "start_campaign", "start_run"]
 
 RunEnd = Literal["finished", "failed", "cancelled"]
 
@@ -110,3 +110,21 @@ def run_is_known(database: Database, run: str) -> bool:
     """Whether there is a run of this id, set aside or not."""
     with database.connect() as connection:
         return connection.execute(select(runs.c.id).where(runs.c.id == run)).first() is not None
+
+
+def runs_that_begin(database: Database, beginning: str, most: int = 5) -> list[str]:
+    """Ids of runs that begin so, in order, at most so many.
+
+    Raises:
+        StoreError: the database does not answer.
+    """
+    if not beginning or "\0" in beginning:
+        return []
+    query = (
+        select(runs.c.id)
+        .where(runs.c.id.startswith(beginning, autoescape=True))
+        .order_by(runs.c.id)
+        .limit(most)
+    )
+    with database.connect() as connection:
+        return list(connection.execute(query).scalars())

@@ -1,0 +1,201 @@
+"""``htc runs``: what is under way, what came of it, and calling it off."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from htc.cli.console import err, out, print_json
+from htc.errors import InputError, NotFoundError
+
+if TYPE_CHECKING:
+    from htc.store import Database
+    from htc.store.jobs import RunItem, RunSummary
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    name="runs",
+    help="Screenings, optimisations, validations and batches: list, show, cancel.",
+    no_args_is_help=True,
+)
+
+_STATES = ("queued", "running", "finished", "failed", "cancelled")
+
+
+@app.command(name="list")
+def list_(
+    n: Annotated[int, typer.Option("-n", min=1, max=10_000, help="How many.")] = 20,
+    kind: Annotated[
+        str | None, typer.Option("--kind", help="Only such runs: screen, optimize, validate, batch.")
+    ] = None,
+    state: Annotated[
+        str | None,
+        typer.Option("--state", help="Only in this state: queued, running, finished, failed, cancelled."),
+    ] = None,
+    after: Annotated[
+        str | None, typer.Option("--after", metavar="PLACE", help="Go on where a page ended.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List runs with their progress, newest first.
+
+    Example: `htc runs list --state running`
+    """
+    if state is not None and state not in _STATES:
+        raise InputError(f"no state is called {state!r}", where="--state", hint=", ".join(_STATES))
+    from htc.store import Database
+    from htc.store.jobs import list_progress
+
+    with Database.open() as database:
+        page = list_progress(database, n, kind=kind, state=state, after=after)  # type: ignore[arg-type]  # one of _STATES
+    if as_json:
+        print_json({"rows": [_plain(row) for row in page.rows], "next_cursor": page.next_cursor})
+        return
+    if not page.rows:
+        err.print("there are no such runs")
+        return
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold", padding=(0, 1))
+    for name in ("id", "kind", "state"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("done", justify="right", no_wrap=True)
+    for name in ("started (UTC)", "by", "label"):
+        table.add_column(name, no_wrap=True, overflow="ellipsis")
+    for row in page.rows:
+        table.add_row(
+            row.run_id[:8],
+            row.kind,
+            row.state,
+            _progress(row),
+            f"{row.created_at:%Y-%m-%d %H:%M}",
+            row.created_by,
+            row.label or "",
+        )
+    out.print(table)
+    if page.next_cursor is not None:
+        err.print(f"[dim]next page: htc runs list -n {n} --after {page.next_cursor}[/]", soft_wrap=True)
+
+
+@app.command()
+def show(
+    run: Annotated[str, typer.Argument(metavar="ID", help="Id of the run, or its beginning.")],
+    n: Annotated[int, typer.Option("-n", min=1, max=10_000, help="How many items.")] = 20,
+    after: Annotated[int, typer.Option("--after", min=-1, help="Position of the last item seen.")] = -1,
+    failed: Annotated[
+        bool, typer.Option("--failed", help="Only items that failed, with the reason.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show how far a run is, what no other of its candidates beats, and its items.
+
+    Example: `htc runs show 06dc4a52`
+    """
+    from htc.jobs.fronts import front_as_json
+    from htc.store import Database
+    from htc.store.jobs import items_of, run_summary
+
+    with Database.open() as database:
+        summary = run_summary(database, _whole_id(database, run))
+        page = items_of(database, summary.run_id, n, after=after, state="failed" if failed else None)
+        pareto = (summary.result or {}).get("pareto") or front_as_json(
+            database, summary.run_id, _objectives(summary)
+        )
+    if as_json:
+        print_json(
+            {
+                "run": _plain(summary),
+                "items": [_plain(row) for row in page.rows],
+                "next_after": page.next_after,
+                "pareto": pareto,
+            }
+        )
+        return
+    out.print(f"{summary.kind} {summary.run_id}: {summary.state}, {_progress(summary)}", markup=False)
+    for text in (summary.label, summary.message, (summary.error or {}).get("what")):
+        if text:
+            out.print(f"  {text}", markup=False)
+    if pareto["points"]:
+        columns = ", ".join(f"{o['column']} {o['direction']}" for o in pareto["objectives"])
+        out.print(f"not beaten ({columns}):")
+        for point in pareto["points"][:20]:
+            values = ", ".join(f"{value:.4g}" for value in point["values"].values())
+            out.print(f"  {point['position']:>6}  {point['label']}: {values}", markup=False)
+    out.print("items:")
+    for item in page.rows:
+        out.print(f"  {item.position:>6}  {item.label}: {_outcome(item)}", markup=False)
+    if page.next_after is not None:
+        err.print(f"[dim]more: htc runs show {summary.run_id[:8]} --after {page.next_after}[/]")
+
+
+@app.command()
+def cancel(
+    run: Annotated[str, typer.Argument(metavar="ID", help="Id of the run, or its beginning.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Call a run off: at once where it waits, else after the few candidates in hand. What it found stays.
+
+    Example: `htc runs cancel 06dc4a52`
+    """
+    from htc.store import Database
+    from htc.store.jobs import cancel as call_off
+    from htc.store.jobs import run_summary
+
+    with Database.open() as database:
+        run_id = _whole_id(database, run)
+        call_off(database, run_id)
+        summary = run_summary(database, run_id)
+    if as_json:
+        print_json(_plain(summary))
+    elif summary.state == "running":
+        out.print("it will stop after what it has in hand")
+    else:
+        out.print(f"it is {summary.state}")
+
+
+def _whole_id(database: Database, given: str) -> str:
+    from htc.store.runs import runs_that_begin
+
+    found = runs_that_begin(database, given)
+    if not found:
+        raise NotFoundError(f"no run has an id that begins with {given!r}", hint="`htc runs list` shows them")
+    if len(found) > 1 and given not in found:
+        raise InputError(
+            f"several runs begin with {given!r}", hint=f"give more characters: {', '.join(found)}"
+        )
+    return given if given in found else found[0]
+
+
+def _objectives(summary: RunSummary) -> Any:
+    if summary.kind != "optimize" or summary.request is None:
+        return None
+    from htc.discovery import OptimizeRequest
+
+    return OptimizeRequest.model_validate(summary.request).objectives
+
+
+def _progress(row: RunSummary) -> str:
+    of = "" if row.total is None else f" of {row.total:,}"
+    failed = f" ({row.failed:,} failed)" if row.failed else ""
+    return f"{row.done:,}{of}{failed}"
+
+
+def _outcome(item: RunItem) -> str:
+    if item.error is not None:
+        return f"failed: {item.error.get('what')}"
+    p = item.prediction
+    if p is None:
+        return "done"
+    if p["tc_predicted"] is None:
+        return str(p["reason"])
+    low, high = p["tc_lower_95ci"], p["tc_upper_95ci"]
+    interval = "" if low is None or high is None else f" ({low:.2f} – {high:.2f})"
+    return f"Tc {p['tc_predicted']:.2f} K{interval} at {p['pressure_required_gpa'] or 0:g} GPa"
+
+
+def _plain(row: RunSummary | RunItem) -> dict[str, Any]:
+    return {k: v.isoformat() if isinstance(v, datetime) else v for k, v in asdict(row).items()}
