@@ -10,7 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ import pytest
 import uvicorn
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from htc.jobs.worker import Worker
 from htc.service import create_app
 from htc.service.server import server_options
 from htc.settings import Settings
@@ -111,11 +112,39 @@ def desk(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         yield address
 
 
+@pytest.fixture(scope="session")
+def worker(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A process's worth of work on the runs that pages start."""
+    if request.config.getoption("--pages-at"):
+        yield
+        return
+    database = request.getfixturevalue("pages_database")
+    with _settings(database, tmp_path_factory.mktemp("worker")) as settings:
+        working = Worker(settings, database)
+        thread = threading.Thread(target=working.run)
+        thread.start()
+        yield
+        working.stop()
+        thread.join()
+
+
 @pytest.fixture
 def guarded(pages_database: Database, tmp_path: Path) -> Iterator[str]:
     """Address of a service on the same database that asks for a key."""
     with _settings(pages_database, tmp_path, HTC_ACCESS="keys") as settings, _serving(settings) as address:
         yield address
+
+
+@pytest.fixture
+def serving_pages(tmp_path: Path) -> Callable[[Database], AbstractContextManager[str]]:
+    """``with serving_pages(database) as address``: a service on a database of the test's own."""
+
+    @contextmanager
+    def serve(database: Database) -> Iterator[str]:
+        with _settings(database, tmp_path) as settings, _serving(settings) as address:
+            yield address
+
+    return serve
 
 
 @pytest.fixture(scope="session")

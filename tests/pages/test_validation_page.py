@@ -1,0 +1,37 @@
+"""Predictions against measurements, run from the page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from playwright.sync_api import Page, expect
+
+
+def test_a_validation_is_run_and_shown(
+    desk: str,
+    worker: None,
+    open_tab: Callable[..., Page],
+    accessible: Callable[[Page], None],
+    picture: Callable[..., None],
+) -> None:
+    tab = open_tab(expected=("404",))
+    tab.goto(f"{desk}/validate")
+    tab.get_by_role("button", name="Run it").click()
+    expect(tab.locator("#plot-parity svg[role=group]")).to_be_visible(timeout=300_000)
+    assert tab.locator("#plot-parity .point").count() > 40
+    expect(tab.locator("#refused")).to_contain_text("YBa2Cu3O7")
+    expect(tab.locator("#metrics")).to_contain_text("Inside the 95 % interval")
+    expect(tab.locator("#parts")).to_contain_text("A15")
+    assert tab.locator("#points a[href^='https://doi.org/10.']").count() > 40
+    accessible(tab)
+    picture(tab, "validation")
+    tab.get_by_text("Linear").click()
+    tab.get_by_text("Expected in the laboratory").click()
+    expect(tab.locator("#plot-parity")).to_contain_text("expected in the laboratory")
+
+    tab.get_by_text("The formulas, on computed spectra").click()
+    expect(tab.locator("#about")).to_contain_text("not been run here yet")
+    tab.get_by_role("button", name="Run it").click()
+    expect(tab.locator("#plot-parity .plot-legend li")).to_have_count(4, timeout=300_000)
+    expect(tab.locator("#points")).to_contain_text("mgb2_epw")
+    accessible(tab)
