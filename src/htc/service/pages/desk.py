@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from htc.errors import HTCError, InputError
@@ -41,8 +41,8 @@ class Wish:
     """The search text is the beginning of an id."""
     formula: str | None = None
     """The search text is this formula."""
-    lists: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Symbols by the name of the filter."""
+    implied: tuple[str, ...] = ()
+    """Symbols that the search text asks for."""
 
 
 def read_wish(query: Mapping[str, str]) -> Wish:
@@ -64,9 +64,10 @@ def _read(given: Mapping[str, str]) -> Wish:
         if name in given:
             wishes[name] = given[name]
     understood = prediction_id = formula = None
+    implied: tuple[str, ...] = ()
     if "q" in given:
         found, understood, prediction_id = _search(given["q"])
-        formula = found.get("formula")
+        formula, implied = found.get("formula"), found.get("elements", ())
         for name, value in found.items():
             if name in lists:
                 lists[name] = (*lists[name], *value)
@@ -74,7 +75,7 @@ def _read(given: Mapping[str, str]) -> Wish:
                 wishes[name] = value
     lists = {name: tuple(dict.fromkeys(symbols)) for name, symbols in lists.items()}
     filters = Filters(**wishes | lists)
-    return Wish(filters, given, None, understood, prediction_id, formula, lists)
+    return Wish(filters, given, None, understood, prediction_id, formula, implied)
 
 
 def rows_of(service: Service, wish: Wish, after: str | None) -> tuple[list[dict[str, Any]], str | None]:

@@ -138,6 +138,8 @@ function chips() {
 }
 
 function recount() {
+  const implied = form.querySelector("[data-implied]")?.dataset.implied ?? "";
+  elements.imply(implied.split(","));
   const rows = table.tBodies[0].querySelectorAll("tr:not(.none)").length;
   const open = more.childElementCount > 0;
   document.querySelector("[data-count]").textContent = rows ? `${rows}${open ? "+" : ""} shown` : "none";

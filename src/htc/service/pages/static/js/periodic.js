@@ -2,6 +2,7 @@
 //
 //   const table = periodicTable(fieldset, onchange)   fieldset holds .el buttons, mode radios, hidden inputs
 //   table.read()                                      takes the state from the hidden inputs
+//   table.imply(["Nb"])                               marks what a search text asks for
 //
 // Arrow keys walk the table as it is printed, Space or Enter sets the chosen mode, Delete takes it away.
 
@@ -83,6 +84,11 @@ export function periodicTable(fieldset, onchange) {
     for (const other of cells) other.tabIndex = other === cell ? 0 : -1;
   });
 
+  // What a search text asks for is marked, too, but belongs to the text.
+  function imply(symbols) {
+    for (const cell of cells) cell.classList.toggle("implied", symbols.includes(cell.dataset.symbol));
+  }
+
   read();
-  return { read };
+  return { read, imply };
 }
