@@ -85,6 +85,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         version=__version__,
         summary="Critical temperatures of conventional superconductors, predicted, stored and ranked.",
         lifespan=lifespan,
+        # Those that come with FastAPI load their scripts from elsewhere; /docs is a page of ours.
+        docs_url=None,
+        redoc_url=None,
+        # Names that clients are generated with: an id of the path would change with it.
+        generate_unique_id_function=lambda route: route.name,
         dependencies=[Depends(storable_text)],
         responses=problems.problem_responses(*layers.ANSWERS),
     )

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request, Response
 
 from htc.prediction.predictor import MAX_MU_STAR, MAX_PRESSURE_GPA
 from htc.service.examples import example_list
-from htc.service.pages import PageRoute, page
+from htc.service.pages import PageRoute, page, reference
 from htc.service.schemas.spectra import EnergyUnit
 from htc.service.state import ServiceState
 from htc.store.filters import TIERS
@@ -67,6 +67,18 @@ def run(request: Request, service: ServiceState, run_id: str) -> Response:
 def validate(request: Request) -> Response:
     """Predictions against measurements."""
     return page(request, "validate.html")
+
+
+@router.get("/docs")
+def api(request: Request) -> Response:
+    """What programs can ask, from the OpenAPI document; without anything from elsewhere."""
+    document = request.app.openapi()
+    return page(
+        request,
+        "reference.html",
+        groups=reference.groups(document),
+        schemas=reference.schemas(document),
+    )
 
 
 @router.get("/help")
