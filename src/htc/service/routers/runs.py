@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
@@ -28,6 +28,16 @@ from htc.service.state import Service, ServiceState
 from htc.store.jobs import cancel, list_progress, run_summary
 
 __all__ = ["router"]
+
+_EVENT: dict[str, Any] = {
+    "type": "object",
+    "description": "One server-sent event.",
+    "properties": {
+        "event": {"type": "string", "description": "What it tells."},
+        "data": {"type": "string", "description": "JSON text."},
+        "id": {"type": "string", "description": "For Last-Event-ID."},
+    },
+}
 
 router = APIRouter(tags=["runs"], route_class=IdempotentRoute)
 
@@ -247,7 +257,7 @@ async def cancel_run(service: ServiceState, run_id: RunId) -> RunAnswer:
             "description": "`items`: items done since, as in the results. `progress`: the run. `end`: the "
             "run as it ended; the stream closes. `trouble`: the database is away; come back. The id of an "
             "event is the last position told of.",
-            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+            "content": {"text/event-stream": {"schema": _EVENT}},
         },
         **_READING,
     },
