@@ -95,6 +95,8 @@ def read_table(text: str, where: str) -> dict[str, NDArray[np.float64]]:
     header, _, rest = text.partition("\n")
     if tuple(name.strip() for name in header.split(",")) != COLUMNS:
         raise SpectrumError("the header is not the one of a pack", where=where, hint=",".join(COLUMNS))
+    if not rest.strip():
+        raise SpectrumError("the table has no rows", where=where)
     rows = rest.count("\n")
     if rows > MAX_ROWS:
         raise SpectrumError(f"{rows} rows, more than the {MAX_ROWS} that are read", where=where)

@@ -10,7 +10,7 @@ from typing import Any
 from htc.errors import HTCError, InputError
 from htc.evidence.checks.again import check_again, check_card
 from htc.evidence.checks.check import GROUPS, Check, Status, differs, unchecked
-from htc.evidence.checks.files import check_files, check_parts
+from htc.evidence.checks.files import check_crate, check_environment, check_files, check_parts
 from htc.evidence.checks.inputs import check_spectrum, check_structure, spectrum_in, structure_in
 from htc.evidence.checks.numbers import check_arithmetic, check_record, check_theory, check_worksheet
 from htc.evidence.checks.words import check_words
@@ -128,6 +128,10 @@ def _checks(pack: OpenedPack, *, with_model: bool, model_folder: Path | None) ->
     experiment = yield from _json(pack, "model/experiment.json", "files")
     environment = yield from _json(pack, "environment.json", "files")
     crate = yield from _json(pack, CRATE_FILE, "files")
+    if crate is not None:
+        yield from check_crate(crate, pack)
+    if environment is not None:
+        yield from check_environment(environment)
     spectrum, whole_spectrum = yield from _attempt("spectrum", lambda: spectrum_in(pack), None)
     (document, structure), whole_structure = yield from _attempt(
         "structure", lambda: structure_in(pack), (None, None)
@@ -135,7 +139,7 @@ def _checks(pack: OpenedPack, *, with_model: bool, model_folder: Path | None) ->
     if spectrum is not None:
         yield from check_spectrum(record, pack, spectrum)
     if document is not None:
-        yield from check_structure(record, pack, structure)
+        yield from check_structure(record, pack, document, structure)
     stated = yield from _json(pack, "worksheet.json", "worksheet")
     mine, made = yield from _attempt("worksheet", lambda: worksheet_of(record, spectrum, experiment), None)
     if stated is not None:
@@ -175,14 +179,18 @@ def _checks(pack: OpenedPack, *, with_model: bool, model_folder: Path | None) ->
 
 
 def _json(pack: OpenedPack, path: str, group: str) -> Generator[Check, None, Any]:
-    """Read a JSON file of the pack; None, and a check, where that fails."""
+    """Read a JSON object of the pack; None, and a check, where that fails."""
     if path not in pack.files:
         return None
     try:
-        return read_json(pack.files[path], path)
+        value = read_json(pack.files[path], path)
     except InputError as error:
         yield differs(group, "can be read", path, error.what)
         return None
+    if not isinstance(value, dict):
+        yield differs(group, "can be read", path, "it is no object")
+        return None
+    return value
 
 
 def _attempt(group: str, make: Callable[[], Any], otherwise: Any) -> Generator[Check, None, tuple[Any, bool]]:

@@ -557,7 +557,7 @@ def _against_experiment(
         ]
     from htc.models.experiment import ExperimentCalibration
 
-    calibration = ExperimentCalibration.from_dict(experiment)
+    calibration = ExperimentCalibration.from_dict(experiment, where="model/experiment.json")
     lines = calibration.lines(record.get("family"))
     mu = calibration.mu_star
     there = {**given, "mu_star": mu}

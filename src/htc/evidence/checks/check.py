@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from htc.evidence.arithmetic import is_number
 
-__all__ = ["GROUPS", "Check", "Status", "compare", "differs", "is_number", "ok", "same", "unchecked"]
+__all__ = [
+    "GROUPS",
+    "Check",
+    "Status",
+    "alike",
+    "compare",
+    "differs",
+    "is_number",
+    "leaves",
+    "ok",
+    "same",
+    "unchecked",
+]
 
 Status = Literal["ok", "differs", "unchecked"]
 
@@ -126,3 +139,22 @@ def same(
         again=again,
         note=note,
     )
+
+
+def leaves(a: Any, b: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Values of two trees of the same form, and the places where the form differs."""
+    if isinstance(a, dict) and isinstance(b, dict):
+        for key in sorted({*a, *b}):
+            yield from leaves(a.get(key), b.get(key), f"{path}/{key}")
+    elif isinstance(a, list) and isinstance(b, list) and len(a) == len(b):
+        for i, (x, y) in enumerate(zip(a, b, strict=True)):
+            yield from leaves(x, y, f"{path}/{i}")
+    else:
+        yield path.lstrip("/"), a, b
+
+
+def alike(a: Any, b: Any, relative: float = 3e-6) -> bool:
+    """Equal, or numbers that differ by the last printed digits."""
+    if is_number(a) and is_number(b):
+        return bool(abs(a - b) <= relative * max(abs(a), abs(b)) + 1e-12)
+    return bool(a == b)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from htc.errors import HTCError, InputError, SpectrumError
-from htc.evidence.checks.check import Check, compare, differs, is_number, ok, same
+from htc.evidence.checks.check import Check, alike, compare, differs, is_number, leaves, ok, same
 from htc.evidence.moments import pieces_of, read_table
 from htc.evidence.reading import OpenedPack, read_json
 
@@ -49,12 +49,15 @@ def spectrum_in(pack: OpenedPack) -> Spectrum | None:
     about = read_json(pack.files[_JSON], _JSON) if _JSON in pack.files else {}
     about = about if isinstance(about, dict) else {}
     label, provenance = about.get("label"), about.get("provenance")
-    return Spectrum(
-        table["omega_mev"],
-        table["alpha2f"],
-        label if isinstance(label, str) else "",
-        provenance if isinstance(provenance, dict) else {},
-    )
+    try:
+        return Spectrum(
+            table["omega_mev"],
+            table["alpha2f"],
+            label if isinstance(label, str) else "",
+            provenance if isinstance(provenance, dict) else {},
+        )
+    except SpectrumError as error:
+        raise error.located(_CSV) from error
 
 
 def check_spectrum(record: Record, pack: OpenedPack, spectrum: Spectrum) -> Iterator[Check]:
@@ -108,7 +111,10 @@ def _two_columns(pack: OpenedPack, spectrum: Spectrum) -> Iterator[Check]:
     if _DAT not in pack.files:
         return
     try:
-        columns = np.loadtxt(io.StringIO(_decoded(pack.files[_DAT], _DAT)), ndmin=2, dtype=np.float64)
+        text = _decoded(pack.files[_DAT], _DAT)
+        if not any(line and not line.startswith("#") for line in text.splitlines()):
+            raise SpectrumError("there are no numbers in it")
+        columns = np.loadtxt(io.StringIO(text), ndmin=2, dtype=np.float64)
     except (ValueError, OverflowError, InputError) as error:
         yield differs("spectrum", "two columns", _DAT, f"cannot be read: {error}")
         return
@@ -163,7 +169,9 @@ def structure_in(pack: OpenedPack) -> tuple[Mapping[str, Any] | None, Structure 
         return document, None
 
 
-def check_structure(record: Record, pack: OpenedPack, structure: Structure | None) -> Iterator[Check]:
+def check_structure(
+    record: Record, pack: OpenedPack, document: Mapping[str, Any], structure: Structure | None
+) -> Iterator[Check]:
     """That the CIF is the same crystal, and that it is the one of the record."""
     where = "input/structure.json"
     if structure is None:
@@ -172,6 +180,7 @@ def check_structure(record: Record, pack: OpenedPack, structure: Structure | Non
     from htc.materials.formulas import parse_formula
     from htc.materials.reading import parse_structure
 
+    yield from _says_itself(document, structure)
     try:
         formula = parse_formula(str(record.get("composition"))).reduced_formula
     except HTCError as error:
@@ -217,6 +226,23 @@ def check_structure(record: Record, pack: OpenedPack, structure: Structure | Non
         yield compare(
             "structure", "furthest of its sites from theirs (Å)", away, 0.0, absolute=1e-3, where=cif
         )
+
+
+def _says_itself(document: Mapping[str, Any], structure: Structure) -> Iterator[Check]:
+    """That what the document says twice, as lengths and as vectors, is the same both times."""
+    where = "input/structure.json"
+    again = structure.as_dict()
+    stated = {"lattice": document.get("lattice"), "sites": document.get("sites")}
+    wrong = [
+        path
+        for path, a, b in leaves(stated, {name: again[name] for name in stated})
+        # Versions of pymatgen write more or less beside the crystal itself.
+        if a is not None and is_number(b) and not alike(a, b, _CIF_DIGITS)
+    ]
+    if wrong:
+        yield differs("structure", "lengths, angles and positions", where, ", ".join(wrong[:5]))
+    else:
+        yield ok("structure", "lengths, angles and positions", where)
 
 
 def _furthest(structure: Structure, other: Structure) -> float:

@@ -7,7 +7,17 @@ from typing import Any, Final
 
 from htc.errors import HTCError, InputError
 from htc.evidence.arithmetic import Expression, in_digits
-from htc.evidence.checks.check import Check, compare, differs, is_number, ok, same, unchecked
+from htc.evidence.checks.check import (
+    Check,
+    alike,
+    compare,
+    differs,
+    is_number,
+    leaves,
+    ok,
+    same,
+    unchecked,
+)
 from htc.evidence.handwork import half_unit
 from htc.evidence.record import record_schema
 from htc.evidence.worksheet import Worksheet
@@ -136,7 +146,7 @@ def check_worksheet(stated: Any, mine: Worksheet) -> Iterator[Check]:
     again = mine.as_dict()
     for name in ("schema", "digits", "formula", "reason"):
         yield same("worksheet", name, stated.get(name), again[name], where=_FILE)
-    theirs = {str(s.get("id")): s for s in stated.get("sections") or () if isinstance(s, dict)}
+    theirs = {str(s.get("id")): s for s in _list(stated, "sections")}
     ours = {s["id"]: s for s in again["sections"]}
     for name in sorted(set(theirs) ^ set(ours)):
         said = "is missing" if name in ours else "does not follow from the record"
@@ -145,12 +155,12 @@ def check_worksheet(stated: Any, mine: Worksheet) -> Iterator[Check]:
         if name not in theirs:
             continue
         other = theirs[name]
-        wrong = [path for path, a, b in _leaves(_comparable(other), _comparable(section)) if not _alike(a, b)]
+        wrong = [path for path, a, b in leaves(_comparable(other), _comparable(section)) if not alike(a, b)]
         if wrong:
             yield differs("worksheet", f"{name}: as made anew", _FILE, ", ".join(wrong[:5]))
         else:
             yield ok("worksheet", f"{name}: as made anew", _FILE)
-    solved = {str(s.get("convention")): s for s in stated.get("eliashberg") or () if isinstance(s, dict)}
+    solved = {str(s.get("convention")): s for s in _list(stated, "eliashberg")}
     for row in again["eliashberg"]:
         name = row["convention"]
         their_row = solved.pop(name, {})
@@ -163,7 +173,7 @@ def check_worksheet(stated: Any, mine: Worksheet) -> Iterator[Check]:
             absolute=1e-9,
             where=_FILE,
         )
-        wrong = [k for k, v in row.items() if k != "tc_k" and not _alike(their_row.get(k), v, _ITERATED)]
+        wrong = [k for k, v in row.items() if k != "tc_k" and not alike(their_row.get(k), v, _ITERATED)]
         if wrong:
             yield differs("spectrum", f"Eliashberg settings, {name}", _FILE, ", ".join(wrong))
     for name in solved:
@@ -199,25 +209,12 @@ def check_theory(record: Record, formula: str | None) -> Iterator[Check]:
     )
 
 
+def _list(stated: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+    """The objects in a list of a stranger's JSON."""
+    found = stated.get(name)
+    return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
+
+
 def _comparable(section: Mapping[str, Any]) -> dict[str, Any]:
     """The numbers of a section; its words are compared where words are."""
     return {k: section.get(k) for k in ("given", "steps", "outcomes", "doi")}
-
-
-def _leaves(a: Any, b: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """Values of two trees of the same form, and the places where the form differs."""
-    if isinstance(a, dict) and isinstance(b, dict):
-        for key in sorted({*a, *b}):
-            yield from _leaves(a.get(key), b.get(key), f"{path}/{key}")
-    elif isinstance(a, list) and isinstance(b, list) and len(a) == len(b):
-        for i, (x, y) in enumerate(zip(a, b, strict=True)):
-            yield from _leaves(x, y, f"{path}/{i}")
-    else:
-        yield path.lstrip("/"), a, b
-
-
-def _alike(a: Any, b: Any, relative: float = 3e-6) -> bool:
-    """Equal, or numbers that differ by the last printed digits."""
-    if is_number(a) and is_number(b):
-        return bool(abs(a - b) <= relative * max(abs(a), abs(b)) + 1e-12)
-    return bool(a == b)
