@@ -5,7 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Path, Query, Request
 from pydantic import AwareDatetime
 
 from htc.service.access import Requires, caller_of
@@ -74,7 +74,11 @@ def new_key(request: Request, service: ServiceState, wanted: KeyRequest) -> NewK
     dependencies=[Requires("admin")],
     responses=problem_responses(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY),
 )
-def revoke(request: Request, service: ServiceState, prefix: str) -> KeyAnswer:
+def revoke(
+    request: Request,
+    service: ServiceState,
+    prefix: str = Path(max_length=100, description="Prefix of the key: what stands between the underscores."),
+) -> KeyAnswer:
     """Make an access key useless, within seconds and for good. By prefix or id."""
     revoked = revoke_key(service.database, prefix)
     audit_details(request, key=revoked.prefix)
