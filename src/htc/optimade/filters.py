@@ -72,7 +72,7 @@ def read_filter(text: str, vocabulary: Vocabulary) -> Filter:
         BadRequestError: it cannot be read, names an unknown property, or compares what cannot be compared.
         NotServedError: it asks for an optional feature that is not there.
     """
-    from lark.exceptions import UnexpectedInput
+    from lark.exceptions import UnexpectedInput, UnexpectedToken
 
     if len(text) > MAX_LENGTH:
         raise BadRequestError(
@@ -85,9 +85,10 @@ def read_filter(text: str, vocabulary: Vocabulary) -> Filter:
     try:
         tree = _parser().parse(text)
     except UnexpectedInput as error:
-        at = getattr(error, "column", None)
-        place = f"at character {at}" if isinstance(at, int) and at > 0 else "at its end"
-        shown = error.get_context(text, 20).splitlines()[0].strip() if place != "at its end" else text[-40:]
+        ends = isinstance(error, UnexpectedToken) and error.token.type == "$END"
+        at = error.pos_in_stream
+        place = "at its end" if ends or at is None else f"at character {at + 1}"
+        shown = text[-40:] if ends or at is None else text[max(0, at - 20) : at + 20]
         raise BadRequestError(
             f"the filter cannot be read {place}, near {shown!r}",
             parameter=_PARAMETER,

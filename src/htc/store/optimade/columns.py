@@ -44,8 +44,8 @@ class Column:
     sortable: bool = False
     length: str | None = None
     """SQL expression of a list's length, where a column has it."""
-    narrow: Callable[[str], sa.ColumnElement[bool]] | None = None
-    """For ``= value``: a condition that follows from equality and has an index."""
+    equal: Callable[[str], sa.ColumnElement[bool]] | None = None
+    """For ``= value``: a condition that says the same and has an index."""
 
     @property
     def value(self) -> sa.ColumnElement[Any]:
@@ -60,8 +60,15 @@ class Column:
         return sa.case((sa.text(self.known), self.value), else_=None)
 
     @property
+    def is_unknown(self) -> sa.ColumnElement[bool]:
+        """Whether there is no value to show; never NULL."""
+        if self.known is None:
+            return sa.false()
+        return sa.literal_column(f"({self.known}) IS NOT TRUE", sa.Boolean)
+
+    @property
     def is_known(self) -> sa.ColumnElement[bool]:
-        """The condition ``known``."""
+        """The condition ``known``; where it does not hold it may be NULL."""
         return sa.true() if self.known is None else sa.literal_column(f"({self.known})", sa.Boolean)
 
 

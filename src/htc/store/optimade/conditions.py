@@ -62,8 +62,7 @@ def condition(columns: Columns, wish: Expression, *, negated: bool = False) -> C
         case Always():
             return sa.false() if negated else sa.true()
         case Known(name, known):
-            holds = columns[name].is_known
-            return holds if known != negated else sa.not_(holds)
+            return columns[name].is_known if known != negated else columns[name].is_unknown
         case Compare():
             return _compare(columns, wish, negated)
         case Match(name, where, part):
@@ -101,9 +100,9 @@ def _compare(columns: Columns, wish: Compare, negated: bool) -> Condition:
         return sa.and_(
             column.is_known, other.is_known, _ordered(column.kind, operator, column.value, other.value)
         )
+    if operator == "=" and column.equal is not None and isinstance(wish.value, str):
+        return sa.and_(column.equal(wish.value), column.is_known)
     holds = _ordered(column.kind, operator, column.value, _bound(column.kind, wish.value))
-    if operator == "=" and column.narrow is not None and isinstance(wish.value, str):
-        return sa.and_(column.narrow(wish.value), column.is_known, holds)
     return sa.and_(column.is_known, holds)
 
 
@@ -130,24 +129,25 @@ def _bound(kind: Kind, value: Constant) -> sa.ColumnElement[Any]:
 def _has(columns: Columns, wish: Has, negated: bool) -> Condition:
     lists = [columns[name] for name in wish.names]
     known = sa.and_(*(column.is_known for column in lists))
-    holds = _by_index(lists, wish)
-    if holds is None:
-        holds = _item_by_item(lists, wish)
+    whole = [_by_index(column, wish, place) for place, column in enumerate(lists)]
+    if len(whole) == 1 and whole[0] is not None:
+        holds = whole[0]
+    else:
+        # What each list must fulfil by itself is checked first: for that there may be an index.
+        follows = [] if negated else [one for one in whole if one is not None]
+        holds = sa.and_(*follows, _item_by_item(lists, wish))
     return sa.and_(known, sa.not_(holds) if negated else holds)
 
 
-def _by_index(lists: list[Column], wish: Has) -> Condition | None:
-    """The operators on whole arrays, for which there is an index; None where they do not say it."""
-    if len(lists) != 1 or lists[0].kind == "floats":
+def _by_index(column: Column, wish: Has, place: int) -> Condition | None:
+    """What a list must fulfil, by the operators on whole arrays; None where they do not say it."""
+    if column.kind == "floats":
         return None
-    parts = [item.parts[0] for item in wish.items]
+    parts = [item.parts[place] for item in wish.items]
     if any(operator != "=" for operator, _ in parts):
         return None
-    (column,) = lists
-    item_type = sa.Text if column.kind == "strings" else sa.Integer
-    wanted = sa.cast(
-        sa.bindparam(None, [value for _, value in parts], pg.ARRAY(item_type)), pg.ARRAY(item_type)
-    )
+    item_type = pg.ARRAY(sa.Text if column.kind == "strings" else sa.Integer)
+    wanted = sa.cast(sa.bindparam(None, [value for _, value in parts], item_type), item_type)
     sign = {"one": "@>", "all": "@>", "any": "&&", "only": "<@"}[wish.quantifier]
     return column.value.op(sign, return_type=sa.Boolean())(wanted)
 

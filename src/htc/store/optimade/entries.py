@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -12,13 +13,13 @@ import psycopg
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
-from htc.errors import InputError
+from htc.errors import InputError, StoreError
 from htc.store import cursors
 from htc.store.calendar import in_calendar
 from htc.store.optimade import formulas
 from htc.store.optimade.columns import Column, Kind, floating, plain
 from htc.store.optimade.conditions import condition
-from htc.store.optimade.expressions import Compare, Expression
+from htc.store.optimade.expressions import Compare, Expression, properties
 
 if TYPE_CHECKING:
     from htc.store.database import Database
@@ -67,6 +68,8 @@ class EntryKind:
     """Condition: the row counts."""
     columns: Mapping[str, Column]
     """By property name. ``id`` is unique."""
+    alone: tuple[str, str] | None = None
+    """Source and visibility that say the same where no property of a prediction is asked for."""
     extra: Mapping[str, str] = field(default_factory=dict)
     """SQL of what can be shown and is no property."""
 
@@ -96,8 +99,12 @@ _STRUCTURES: Final = f"""structures AS s LEFT JOIN htc_predictions AS p
     WHERE q.structure_hash = p.structure_hash AND q.deleted_at IS NULL AND {_rank("q")} > {_rank("p")})"""
 
 # A structure without a prediction may be one of an earlier version, which stored a run of it.
-_VISIBLE: Final = """(p.id IS NOT NULL OR EXISTS (
-  SELECT FROM bete_runs AS r WHERE r.structure_hash = s.hash AND r.deleted_at IS NULL))"""
+_RUN: Final = "EXISTS (SELECT FROM bete_runs AS r WHERE r.structure_hash = s.hash AND r.deleted_at IS NULL)"
+_PREDICTION: Final = (
+    "EXISTS (SELECT FROM htc_predictions AS p WHERE p.structure_hash = s.hash AND p.deleted_at IS NULL)"
+)
+_JOINED: Final = "p."
+"""What columns of a structure's prediction begin with."""
 
 _DISORDERED: Final = "jsonb_path_exists(s.structure, '$.sites[*].species[*].occu ? (@ < 0.99999)')"
 
@@ -146,7 +153,8 @@ _PREDICTED: Final[dict[str, Column]] = {
 
 STRUCTURES: Final = EntryKind(
     source=_STRUCTURES,
-    visible=_VISIBLE,
+    visible=f"(p.id IS NOT NULL OR {_RUN})",
+    alone=("structures AS s", f"({_PREDICTION} OR {_RUN})"),
     columns={
         _ID: plain("string", "s.hash", nullable=False),
         "type": Column("string", "'structures'::text"),
@@ -159,10 +167,10 @@ STRUCTURES: Final = EntryKind(
         "elements_ratios": Column("floats", formulas.RATIOS, formulas.READABLE, length="s.nelements"),
         "chemical_formula_descriptive": plain("string", "s.reduced_formula", nullable=False),
         "chemical_formula_reduced": Column(
-            "string", formulas.REDUCED, formulas.READABLE, narrow=formulas.narrow_reduced
+            "string", formulas.REDUCED, formulas.READABLE, equal=formulas.equal_reduced
         ),
         "chemical_formula_anonymous": Column(
-            "string", formulas.ANONYMOUS, formulas.READABLE, narrow=formulas.narrow_anonymous
+            "string", formulas.ANONYMOUS, formulas.READABLE, equal=formulas.equal_anonymous
         ),
         "dimension_types": Column("integers", "ARRAY[1, 1, 1]"),
         "nperiodic_dimensions": Column("integer", "3"),
@@ -245,7 +253,7 @@ def find_entries(
     if wish is not None:
         base = base.where(condition(kind.columns, wish))
     found: list[sa.Row[Any]] = []
-    with database.connect() as connection, _patience(connection, PAGE_TIMEOUT_S):
+    with _connected(database, PAGE_TIMEOUT_S) as connection:
         for query in _segments(base, keys, place, offset):
             if len(found) <= n:
                 limited = query.limit(sa.literal_column(str(n + 1 - len(found))))
@@ -280,11 +288,14 @@ def count_entries(database: Database, kind: EntryKind, wish: Expression | None =
     Raises:
         StoreError: the database does not answer.
     """
-    query = sa.select(sa.func.count()).select_from(sa.text(kind.source)).where(sa.text(kind.visible))
+    source, visible = kind.source, kind.visible
+    if kind.alone is not None and all(_JOINED not in kind.columns[name].text for name in properties(wish)):
+        source, visible = kind.alone
+    query = sa.select(sa.func.count()).select_from(sa.text(source)).where(sa.text(visible))
     if wish is not None:
         query = query.where(condition(kind.columns, wish))
     try:
-        with database.connect() as connection, _patience(connection, COUNT_TIMEOUT_S):
+        with _connected(database, COUNT_TIMEOUT_S) as connection:
             return int(connection.execute(query).scalar_one())
     except _TooLongError:
         return None
@@ -321,11 +332,11 @@ class _Key:
         further = self.column.value < bound if self.descending else self.column.value > bound
         if not self.nullable:
             return further
-        return sa.or_(sa.and_(self.column.is_known, further), sa.not_(self.column.is_known))
+        return sa.or_(sa.and_(self.column.is_known, further), self.column.is_unknown)
 
     def equal(self, value: Any) -> sa.ColumnElement[bool]:
         if value is None:
-            return sa.not_(self.column.is_known)
+            return self.column.is_unknown
         return sa.and_(self.column.is_known, self.column.value == sa.literal(value))
 
 
@@ -352,7 +363,7 @@ def _segments(
             edge = value <= bound if first.descending else value >= bound
             query = query.where(edge, _after(keys, place))
         yield query
-    rest = base.where(sa.not_(first.column.is_known)).order_by(*(key.ordered() for key in keys[1:]))
+    rest = base.where(first.column.is_unknown).order_by(*(key.ordered() for key in keys[1:]))
     if place is not None and place[0] is None:
         rest = rest.where(_after(keys[1:], place[1:]))
     yield rest
@@ -410,7 +421,7 @@ def _is_of_kind(kind: Kind, value: object) -> bool:
     if isinstance(value, bool) or kind == "boolean":
         return isinstance(value, bool) and kind == "boolean"
     if kind == "float":
-        return isinstance(value, float | int)
+        return isinstance(value, float | int) and math.isfinite(value)
     return isinstance(value, int if kind == "integer" else str)
 
 
@@ -421,13 +432,19 @@ class _TooLongError(InputError):
 
 
 @contextmanager
-def _patience(connection: sa.Connection, seconds: float) -> Iterator[None]:
-    # Compiling a plan would cost more than most of these statements.
-    connection.exec_driver_sql(f"SET LOCAL jit = off; SET LOCAL statement_timeout = {int(seconds * 1000)}")
+def _connected(database: Database, seconds: float) -> Iterator[sa.Connection]:
+    """A connection whose statements are given up after a time."""
     try:
-        yield
-    except sa.exc.OperationalError as error:
-        if isinstance(error.orig, psycopg.errors.QueryCanceled):
+        with database.connect() as connection:
+            # Compiling a plan would cost more than most of these statements.
+            # What is asked often is in memory, where a row by an index costs little more than the next one.
+            connection.exec_driver_sql(
+                "SET LOCAL jit = off; SET LOCAL random_page_cost = 1.1;"
+                f" SET LOCAL statement_timeout = {int(seconds * 1000)}"
+            )
+            yield connection
+    except StoreError as error:
+        if isinstance(getattr(error.__cause__, "orig", None), psycopg.errors.QueryCanceled):
             raise _TooLongError(
                 f"this search takes longer than {seconds:g} seconds",
                 hint="narrow it by elements, nelements, a formula or a least Tc",

@@ -24,6 +24,7 @@ __all__ = [
     "Or",
     "Quantifier",
     "Reference",
+    "properties",
 ]
 
 Operator = Literal["=", "!=", "<", "<=", ">", ">="]
@@ -125,3 +126,20 @@ class Or:
 
 
 Expression = Compare | Match | Known | Has | Length | Never | Always | Not | And | Or
+
+
+def properties(wish: Expression | None) -> set[str]:
+    """Names of all properties that a filter speaks of."""
+    match wish:
+        case Not(inner):
+            return properties(inner)
+        case And(parts) | Or(parts):
+            return set().union(*(properties(part) for part in parts))
+        case Has(names):
+            return set(names)
+        case Compare(name, _, Reference(other)):
+            return {name, other}
+        case Compare(name) | Match(name) | Known(name) | Length(name):
+            return {name}
+        case _:
+            return set()

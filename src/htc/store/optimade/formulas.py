@@ -7,11 +7,14 @@ smallest integers. What cannot be read so, such as the fractions of a disordered
 
 from __future__ import annotations
 
+import math
+import re
+import string
 from typing import Final
 
 import sqlalchemy as sa
 
-__all__ = ["ANONYMOUS", "RATIOS", "READABLE", "REDUCED", "narrow_anonymous", "narrow_reduced"]
+__all__ = ["ANONYMOUS", "RATIOS", "READABLE", "REDUCED", "equal_anonymous", "equal_reduced"]
 
 _PART: Final = "[A-Z][a-z]?([2-9]|[1-9][0-9]{1,5})?"
 _F: Final = "s.reduced_formula"
@@ -55,39 +58,49 @@ RATIOS: Final = f"""(
 """``elements_ratios``, in the order of ``elements``."""
 
 
-def narrow_reduced(formula: str) -> sa.ColumnElement[bool]:
-    """A condition with an index that every structure of an OPTIMADE reduced formula fulfils."""
+def equal_reduced(formula: str) -> sa.ColumnElement[bool]:
+    """``chemical_formula_reduced = formula``, by the index of what is stored."""
     stored = _stored_formula(formula)
-    column = sa.literal_column(_F, sa.Text)
-    return sa.false() if stored is None else column == sa.bindparam(None, stored, sa.Text)
+    return sa.false() if stored is None else _is(_F, stored)
 
 
-def narrow_anonymous(formula: str) -> sa.ColumnElement[bool]:
-    """Likewise for an anonymous formula; structures of an earlier version may not have it stored yet."""
+def equal_anonymous(formula: str) -> sa.ColumnElement[bool]:
+    """Likewise; structures of an earlier version may not have their anonymous formula stored yet."""
     stored = _stored_formula(formula, anonymous=True)
-    column = sa.literal_column("s.anonymous_formula", sa.Text)
     if stored is None:
         return sa.false()
-    return sa.or_(column == sa.bindparam(None, stored, sa.Text), column.is_(None))
+    missing = sa.literal_column("s.anonymous_formula", sa.Text).is_(None)
+    return sa.or_(_is("s.anonymous_formula", stored), sa.and_(missing, _is(ANONYMOUS, formula)))
+
+
+def _is(column: str, value: str) -> sa.ColumnElement[bool]:
+    return sa.literal_column(column, sa.Text) == sa.bindparam(None, value, sa.Text)
 
 
 def _stored_formula(formula: str, *, anonymous: bool = False) -> str | None:
-    """The formula as pymatgen writes it; None where the text is no formula of OPTIMADE at all."""
-    import re
-
+    """The formula as pymatgen writes it; None where the text is not one as OPTIMADE writes it."""
     from htc.materials.formulas import ELEMENTS, settle_electronegativity
 
     if not re.fullmatch(rf"({_PART})+", formula):
         return None
     parts = re.findall(r"([A-Z][a-z]?)([0-9]*)", formula)
     amounts = {symbol: int(n or 1) for symbol, n in parts}
-    if len(amounts) != len(parts):
+    counts = list(amounts.values())
+    if len(amounts) != len(parts) or math.gcd(*counts) != 1:
         return None
     if anonymous:
+        letters = [chr(65 + i) for i in range(len(parts))]
+        if (
+            len(parts) > len(string.ascii_uppercase)
+            or list(amounts) != letters
+            or counts != sorted(counts)[::-1]
+        ):
+            return None
         # pymatgen counts upwards: A is the rarest element.
-        rising = enumerate(sorted(amounts.values()))
-        return "".join(f"{chr(65 + i)}{'' if n == 1 else n}" for i, n in rising)
-    if not amounts.keys() <= set(ELEMENTS):
+        return "".join(
+            f"{letter}{'' if n == 1 else n}" for letter, n in zip(letters, counts[::-1], strict=True)
+        )
+    if list(amounts) != sorted(amounts) or not amounts.keys() <= set(ELEMENTS):
         return None
     from pymatgen.core.composition import Composition
 
