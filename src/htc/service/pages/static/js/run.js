@@ -114,7 +114,7 @@ function show() {
     at("bar").max = total;
     at("bar").value = done;
   } else if (!ENDED.includes(state)) at("bar").removeAttribute("value");
-  at("count").textContent = `${done}${total ? ` of ${total}` : ""}${failed ? `, ${failed} without a number` : ""}${remaining()}`;
+  at("count").textContent = `${done}${total ? ` of ${total}` : ""}${failed ? `, ${failed} failed` : ""}${remaining()}`;
   at("said").textContent = run.error ? sentence(run.error) : (run.message ?? "");
   at("cancel").hidden = ENDED.includes(state) || !at("run").dataset.job;
   at("cancel").disabled = Boolean(run.cancel_requested);
@@ -160,8 +160,15 @@ function showTable() {
 function showFailed() {
   const without = items.filter((item) => item.error || (item.prediction && item.prediction.tc_predicted === null));
   at("failed-panel").hidden = without.length === 0;
-  fill(at("failed"), without.slice(0, SHOWN).map((item) =>
-    h("li", null, h("strong", null, item.label), ` ${item.error ? sentence(item.error) : (item.prediction.reason ?? "outside the theory")}`)));
+  // The same candidate fails at every pressure for the same reason: once is enough.
+  const told = new Map();
+  for (const item of without) {
+    const text = item.error ? sentence(item.error) : (item.prediction.reason ?? "outside the theory");
+    const key = `${item.label}\n${text}`;
+    told.set(key, { label: item.label, text, times: (told.get(key)?.times ?? 0) + 1 });
+  }
+  fill(at("failed"), [...told.values()].slice(0, SHOWN).map(({ label, text, times }) =>
+    h("li", null, h("strong", null, label), ` ${text}`, times > 1 ? h("span", { class: "note" }, ` (${times} times)`) : null)));
 }
 
 function showPareto() {
@@ -171,6 +178,8 @@ function showPareto() {
   const known = found.filter((item) => item.prediction.hull_distance_eV !== null);
   at("pareto-said").textContent = [
     front.size ? `Diamonds are not beaten by any other candidate in ${objectives} together.` : "",
+    new Set(found.map((item) => item.prediction.pressure_required_gpa)).size > 1
+      ? "A crystal is judged as it is given: a pressure does not compress it." : "",
     known.length ? "" : "No energies above the hull: they are computed only when a run asks for them.",
   ].join(" ");
   scatter("pressure", found, (p) => p.pressure_required_gpa, "pressure (GPa)", "p / GPa");
@@ -185,15 +194,20 @@ function scatter(name, found, cost, title, short) {
     return {
       name: some.length ? label : "", kind: "points", shape, color, size,
       x: some.map((item) => cost(item.prediction)), y: some.map((item) => item.prediction.tc_predicted),
-      low: some.map((item) => item.prediction.tc_lower_95ci), high: some.map((item) => item.prediction.tc_upper_95ci),
-      labels: some.map((item) => item.prediction.reduced_formula ?? item.label), hrefs: some.map(linkTo),
+      // Many stand above each other: only what is not beaten shows its interval, the rest tell theirs.
+      low: chosen ? some.map((item) => item.prediction.tc_lower_95ci) : null, high: chosen ? some.map((item) => item.prediction.tc_upper_95ci) : null,
+      items: some, labels: some.map((item) => item.prediction.reduced_formula ?? item.label), hrefs: some.map(linkTo),
     };
   };
   const wish = {
     label: `Critical temperature against ${title}, ${kept.length} candidates`, csv: `tc-${name}.csv`, height: 300,
-    x: { title: [title], short, min: 0 }, y: { title: "Tc (K)", min: 0 },
+    // A little room at the left, or points at zero would stand on the frame.
+    x: { title: [title], short, min: -0.03 * (Math.max(...kept.map((item) => cost(item.prediction))) || 1) }, y: { title: "Tc (K)", min: 0 },
     series: [group(false, "beaten", "circle", 6, 3.5), group(true, "not beaten", "diamond", 2, 5)],
-    tell: (series, n) => `${series.labels[n]}: ${kelvin(series.y[n])} K (${interval(series.low[n], series.high[n])}), ${short} ${significant(series.x[n], 3)}`,
+    tell: (series, n) => {
+      const { label, prediction: p } = series.items[n];
+      return `${label}: ${kelvin(p.tc_predicted)} K (${interval(p.tc_lower_95ci, p.tc_upper_95ci)}), ${short} ${significant(series.x[n], 3)}`;
+    },
   };
   // A redraw takes away what a reader stands on: only when something changed.
   const sum = JSON.stringify([kept.length, [...front]]);

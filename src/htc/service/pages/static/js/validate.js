@@ -63,8 +63,8 @@ function groups(points) {
     return [...new Set(points.map((point) => point.method))].map((method) => [METHODS[method] ?? method, points.filter((point) => point.method === method)]);
   }
   return [
-    ["not trained on", points.filter((point) => point.in_training === false)],
-    ["trained on", points.filter((point) => point.in_training === true)],
+    ["crystal not trained on", points.filter((point) => point.in_training === false)],
+    ["crystal trained on", points.filter((point) => point.in_training === true)],
     ["not known whether trained on", points.filter((point) => point.in_training === null)],
   ].filter(([, some]) => some.length);
 }
@@ -126,12 +126,13 @@ function showMetrics() {
   fill(at("metrics-said"), answer.suite === "formulas"
     ? "By the full Allen-Dynes formula. The spectra are computed, and no one μ* is right for all materials. "
     : [byExperiment() ? "" : "The interval is against a calculation, not against experiment: fewer than 95 % of measurements have to lie inside. ",
-      "These materials are well known, and the model was trained on some: for an unknown one, look at those not trained on. "],
+      "These materials are well known. A crystal that was not trained on may still have a near relative, or its own formula, in the training data: for an unknown material expect more error than this. "],
   h("a", { href: "/help#validation" }, "How to read this page"));
 }
 
 function showParts() {
-  const title = (name) => METHODS[name] ?? name.replace(/^family /, "");
+  const names = { "trained on": "crystal trained on", "not trained on": "crystal not trained on" };
+  const title = (name) => METHODS[name] ?? names[name] ?? name.replace(/^family /, "");
   const order = (name) => ["all", "not trained on", "trained on", "against experiment"].indexOf(name);
   const rows = Object.entries(answer.parts)
     .sort(([a], [b]) => (order(a) < 0 ? 9 : order(a)) - (order(b) < 0 ? 9 : order(b)) || a.localeCompare(b))
@@ -145,7 +146,7 @@ function showParts() {
       { key: "rmse", title: "RMSE", unit: "K", numeric: true, cell: (row) => significant(row.rmse, 3) },
       { key: "bias", title: "Mean error", unit: "K", numeric: true, cell: (row) => significant(row.bias, 3) },
       { key: "median_factor", title: "Median factor", numeric: true, cell: (row) => significant(row.median_factor, 3) },
-      { key: "r2", title: ["R", h("sup", null, "2")], numeric: true, cell: (row) => number(row.r2, 2) },
+      { key: "r2", title: h("span", null, "R", h("sup", null, "2")), numeric: true, cell: (row) => number(row.r2, 2) },
       { key: "spearman", title: "Rank corr.", numeric: true, cell: (row) => number(row.spearman, 2) },
       { key: "coverage", title: "In interval", unit: "%", numeric: true, cell: (row) => (row.coverage === null ? "–" : String(Math.round(100 * row.coverage))) },
     ],
@@ -162,12 +163,12 @@ function showPoints() {
       { key: "label", title: "Material", head: true, cell: (row) => h("a", { href: `/materials/${encodeURIComponent(row.formula)}` }, row.label === row.formula ? formula(row.label) : row.label) },
       model ? { key: "family", title: "Family" } : { key: "method", title: "Formula", cell: (row) => METHODS[row.method] ?? row.method },
       { key: "pressure_gpa", title: "Pressure", unit: "GPa", numeric: true, cell: (row) => significant(row.pressure_gpa, 3) },
-      { key: "tc_measured", title: ["Measured ", sym("T"), h("sub", null, "c")], unit: "K", numeric: true, cell: (row) => kelvin(row.tc_measured) },
+      { key: "tc_measured", title: h("span", null, "Measured ", sym("T"), h("sub", null, "c")), unit: "K", numeric: true, cell: (row) => kelvin(row.tc_measured) },
       { key: "predicted", title: "Predicted", unit: "K", numeric: true, value: predicted, cell: (row) => kelvin(predicted(row)) },
       ...(model ? [
         { key: "low", title: "95 % interval", unit: "K", value: low, cell: (row) => interval(low(row), high(row)) },
         { key: "inside", title: "Inside", value: (row) => ({ true: 1, false: 0 })[inside(row)] ?? null, cell: (row) => ({ true: "yes", false: "no" })[inside(row)] ?? "–" },
-        { key: "in_training", title: "Trained on", value: (row) => ({ true: 1, false: 0 })[row.in_training] ?? null, cell: (row) => ({ true: "yes", false: "no" })[row.in_training] ?? "–" },
+        { key: "in_training", title: "Crystal trained on", value: (row) => ({ true: 1, false: 0 })[row.in_training] ?? null, cell: (row) => ({ true: "yes", false: "no" })[row.in_training] ?? "–" },
       ] : []),
       { key: "source", title: "Source", cell: (row) => (row.doi ? h("a", { href: `https://doi.org/${row.doi}`, rel: "noreferrer" }, row.doi) : row.source) },
     ],
