@@ -1,11 +1,11 @@
 """Which candidates of a pool to judge next, for several objectives at once. Ask and tell; seeded.
 
 What is thought of a candidate is a distribution: of its Tc the one the cheap model states, of everything else
-what the candidates judged so far say. Each place of a batch draws one sample of the whole pool and one random
-weighting of the objectives, and goes to the candidate nearest to the best of everything under that weighting
-(augmented Chebyshev distance, weights uniform on the simplex: Knowles, doi:10.1109/TEVC.2005.851274, with a
-sample in the place of the expectation). A candidate that may be very good is drawn so now and then: that is
-all the exploration there is. Judged candidates correct their relatives of similar composition.
+what the candidates judged so far say. Each place of a batch goes to the candidate that is expected to enlarge
+the dominated hypervolume most. The expectation is taken over samples of what is thought, so that a wide
+distribution counts for what it may turn out to be; the hypervolume over random directions, along each of
+which it is a maximum over points (Golovin and Zhang, arXiv:2006.04655), so that any number of objectives
+costs the same. Judged candidates correct their relatives of similar composition.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from htc.discovery.fronts import oriented
+from htc.discovery.fronts import oriented, references
 from htc.discovery.requests import Objective
 from htc.errors import InputError
 from htc.models.predictive import TcDistribution
@@ -29,8 +29,11 @@ _SAME: Final = 0.43
 """Correlation of the residuals of two crystals of one formula; see ``htc.models.acquisition``."""
 _LENGTH: Final = 0.12
 """Share of atoms replaced over which it falls to 1/e."""
-_AUGMENTED: Final = 0.05
-"""Weight of the sum beside the maximum: keeps what is beaten in one objective only from being chosen."""
+_SAMPLES: Final = 128
+"""Samples of the pool that an expectation is taken over."""
+_AT_ONCE: Final = 1_000_000
+"""Random numbers held at once."""
+_NOTHING: Final = np.empty(0)
 
 
 class Relatives:
@@ -142,17 +145,48 @@ class Optimiser:
             batch: number of the batch, from 0.
         """
         rng = np.random.default_rng([self._seed, batch])
-        means = [self._belief(k) for k in range(len(self._objectives))]
-        free = ~self._out
+        free = np.flatnonzero(~self._out)
+        beliefs = [self._belief(k) for k in range(len(self._objectives))]
+        middle = self._above(np.column_stack([belief.middle() for belief in beliefs]))
+        judged = self._above(self._judged())
+        unit = np.concatenate([middle, judged]).max(axis=0)
+        unit = np.where(unit > 0.0, unit, 1.0)
         chosen: list[int] = []
-        while len(chosen) < n and free.any():
-            sample = np.column_stack([draw(rng) for draw in means])
-            weight = rng.dirichlet(np.ones(len(self._objectives)))
-            score = self._distance(oriented(sample, self._objectives), weight)
-            best = int(np.argmin(np.where(free, score, np.inf)))
-            chosen.append(best)
-            free[best] = False
+        while len(chosen) < n and len(free):
+            # What was chosen a moment ago counts as if it had turned out as expected.
+            rivals = np.concatenate([judged, middle[chosen]]) / unit
+            gain, alone = np.zeros(len(free)), np.zeros(len(free))
+            size = max(1, min(_SAMPLES, _AT_ONCE // len(self._out)))
+            for start in range(0, _SAMPLES, size):
+                m = min(size, _SAMPLES - start)
+                direction = np.abs(rng.standard_normal((m, 1, len(beliefs))))
+                direction /= np.linalg.norm(direction, axis=2, keepdims=True)
+                drawn = self._above(np.stack([b(rng, m) for b in beliefs], axis=-1)[:, free]) / unit
+                reached = _reach(rivals[None], direction).max(axis=1, initial=0.0)
+                gain += np.maximum(_reach(drawn, direction) - reached[:, None], 0.0).sum(axis=0)
+                alone += _reach(middle[None, free] / unit, direction).sum(axis=0)
+            # Where no sample of any enlarges anything, what would dominate most by itself.
+            place = int(np.lexsort((free, -alone, -gain))[0])
+            chosen.append(int(free[place]))
+            free = np.delete(free, place)
         return chosen
+
+    def _above(self, values: FloatArray) -> FloatArray:
+        """How far values are on the good side of their references, 0 where they are not."""
+        return np.maximum(oriented(values, self._objectives) - references(self._objectives), 0.0)
+
+    def _judged(self) -> FloatArray:
+        """Values of what was judged; where one is missing, the worst that there is."""
+        values = self._values.copy()
+        for k, objective in enumerate(self._objectives):
+            column = values[:, k]
+            missing = ~np.isfinite(column)
+            if missing.all():
+                column[:] = 0.0
+            elif missing.any():
+                known = column[~missing]
+                column[missing] = known.min() if objective.wanted == "max" else known.max()
+        return values
 
     def _belief(self, k: int) -> _Belief:
         column = self._objectives[k].column
@@ -177,12 +211,18 @@ class Optimiser:
         mean, std = self._relatives.given(told, off / spread)
         return _Belief(centre + spread * mean, spread * std)
 
-    def _distance(self, sample: FloatArray, weight: FloatArray) -> FloatArray:
-        """From the best of everything, each objective over the range of the pool; shape ``(n,)``."""
-        best, worst = sample.max(axis=0), sample.min(axis=0)
-        width = np.where(best > worst, best - worst, 1.0)
-        off = weight * (best - sample) / width
-        return np.asarray(off.max(axis=1) + _AUGMENTED * off.sum(axis=1))
+
+def _reach(above: FloatArray, direction: FloatArray) -> FloatArray:
+    """How much of the hypervolume points dominate along directions, up to a constant.
+
+    Args:
+        above: shape ``(m or 1, n, k)``, not negative.
+        direction: of unit length, shape ``(m, 1, k)``.
+
+    Returns:
+        Shape ``(m, n)``.
+    """
+    return np.asarray((above / direction).min(axis=2) ** direction.shape[2])
 
 
 class _Belief:
@@ -190,18 +230,21 @@ class _Belief:
 
     def __init__(
         self,
-        mean: FloatArray | None = None,
+        mean: FloatArray = _NOTHING,
         std: FloatArray | None = None,
         *,
         tc: TcDistribution | None = None,
     ) -> None:
         self._mean, self._std, self._tc = mean, std, tc
 
-    def __call__(self, rng: np.random.Generator) -> FloatArray:
+    def __call__(self, rng: np.random.Generator, n: int) -> FloatArray:
+        """Samples, shape ``(n, size of the pool)``."""
         if self._tc is not None:
-            return np.asarray(self._tc.at(rng.standard_normal(len(self._tc))))
-        if self._mean is None:  # made with either of the two
-            raise TypeError("a belief about nothing")
+            return np.asarray(self._tc.at(rng.standard_normal((n, len(self._tc)))))
         if self._std is None:
-            return self._mean
-        return self._mean + self._std * rng.standard_normal(len(self._mean))
+            return np.broadcast_to(self._mean, (n, len(self._mean)))
+        return self._mean + self._std * rng.standard_normal((n, len(self._mean)))
+
+    def middle(self) -> FloatArray:
+        """What is expected, shape ``(size of the pool,)``."""
+        return self._mean if self._tc is None else self._tc.expectation()

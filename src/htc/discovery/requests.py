@@ -268,9 +268,8 @@ class OptimizeRequest(_Conditions):
     """Judge a budget of candidates, those first that may improve the front most.
 
     A cheap tier of the model looks at the whole pool once. Then batches are judged by the tier asked for:
-    each place in a batch goes to the candidate that a random weighting of the objectives likes best under a
-    sample of what is known of it, its uncertainty included. What was judged corrects what is thought of its
-    relatives.
+    each place in a batch goes to the candidate that is expected to enlarge the dominated hypervolume most, by
+    the model's own uncertainty. What was judged corrects what is thought of its relatives.
     """
 
     objectives: list[Objective] = Field(

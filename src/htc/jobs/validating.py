@@ -35,7 +35,9 @@ def validate(task: Task) -> dict[str, Any]:
 
         def entry(position: int) -> Entry:
             case = chosen.cases[position]
-            item = case.item or InputItem(case.label, "error", HTCError("a case without a material"))
+            item = InputItem(case.label, "error", HTCError("a case without a material"))
+            if case.item is not None:
+                item = case.item()
             return Entry(position, item, case.pressure_gpa, case.as_values(), _about)
 
         task.judge(

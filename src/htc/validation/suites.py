@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from htc.errors import InputError
 from htc.materials.inputs import InputItem
-from htc.materials.library import library_entries
+from htc.materials.library import LibraryEntry, library_entries
 
 if TYPE_CHECKING:
     from htc.spectra import Spectrum
@@ -37,8 +37,8 @@ class Case:
     source: str
     """Where the measured value comes from."""
     doi: str | None
-    item: InputItem | None = None
-    """What is predicted; None where a spectrum is given."""
+    item: Callable[[], InputItem] | None = None
+    """Makes what is predicted; None where a spectrum is given."""
     spectrum: Callable[[], Spectrum] | None = None
     """Reads the spectrum the formulas are put on; None where a material is predicted."""
     facts: dict[str, Any] = field(default_factory=dict)
@@ -89,7 +89,7 @@ def _reference() -> Suite:
             pressure_gpa=entry.pressure_gpa,
             source=entry.sources[-1],
             doi=doi_in(entry.sources[-1]),
-            item=InputItem(entry.name, "structure", entry.structure),
+            item=partial(_crystal, entry),
             facts={"prototype": entry.prototype, **({"note": entry.note} if entry.note else {})},
         )
         for entry in library_entries()
@@ -119,6 +119,10 @@ def _formulas() -> Suite:
             )
         )
     return Suite("formulas", "Closed formulas on computed spectra against measured Tc", tuple(cases))
+
+
+def _crystal(entry: LibraryEntry) -> InputItem:
+    return InputItem(entry.name, "structure", entry.structure)
 
 
 def _spectrum(path: Path) -> Spectrum:
