@@ -20,7 +20,10 @@ def test_materials_stand_side_by_side_and_the_address_holds_them(
     said = tab.locator("#intervals svg[role=img]").get_attribute("aria-label") or ""
     assert "Nb3Sn: " in said
     assert "measured 18.1 K" in said
-    tab.get_by_role("button", name="Form them from the predicted moments").click()
+    form = tab.get_by_role("button", name="Form them from the predicted moments")
+    expect(tab.locator("#spectra-said")).not_to_be_empty()
+    if form.is_visible():  # not where another test, or another day, formed them already
+        form.click()
     expect(tab.locator("#plot-spectra .plot-legend li")).to_have_count(3)
     expect(tab.locator("#spectra-said")).to_contain_text("not calculated")
     accessible(tab)
@@ -38,7 +41,7 @@ def test_materials_stand_side_by_side_and_the_address_holds_them(
 def test_unlike_conditions_are_marked(desk: str, tab: Page) -> None:
     tab.goto(f"{desk}/compare?with=H3S&with=Nb&with=YBa2Cu3O7")
     expect(tab.locator("#unlike")).to_contain_text("before the numbers are compared")
-    pressure = tab.locator("#facts tr.unlike", has_text="Pressure")
+    pressure = tab.locator("#facts tr.unlike").filter(has=tab.get_by_role("rowheader", name="Pressure"))
     expect(pressure).to_contain_text("155")
     expect(tab.locator("#facts")).to_contain_text("Mott")
 

@@ -87,7 +87,7 @@ def test_an_optimisation_keeps_to_its_budget(desk: str, worker: None, tab: Page)
 
 
 def test_a_waiting_run_is_listed_and_cancelled(desk: str, open_tab: Callable[..., Page]) -> None:
-    # Nobody works on it before the distant moment at which a worker may look: it waits or has just begun.
+    # Long enough that it is not over before it is called off.
     asked = {"candidates": {"formulas": ["Nb"] * 3000}, "label": "to be cancelled"}
     run = httpx.post(f"{desk}/api/htc/screen", json=asked, timeout=60, trust_env=False).json()
     tab = open_tab(width=390, height=844, color_scheme="dark")
