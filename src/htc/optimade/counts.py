@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Counts"]
 
-KEPT_S: Final = 30.0
+KEPT_S: Final = 10.0
 _MOST: Final = 256
 
 
@@ -34,7 +34,7 @@ class Counts:
         self._known: OrderedDict[tuple[str, str], tuple[float, int | None]] = OrderedDict()
 
     def of(
-        self, database: Database, kind: EntryType, text: str, wish: Expression | None, fresh: bool
+        self, database: Database, kind: EntryType, text: str, wish: Expression | None, least: int
     ) -> int | None:
         """How many entries a filter finds; None where that takes too long to count.
 
@@ -43,7 +43,7 @@ class Counts:
             kind: of the entries.
             text: of the filter.
             wish: the filter.
-            fresh: count anew, as for a first page, so that it agrees with what is on it.
+            least: entries already seen; a count remembered from when there were fewer is made anew.
 
         Raises:
             StoreError: the database does not answer.
@@ -53,7 +53,11 @@ class Counts:
         with self._lock:
             found = self._known.get(key)
             # What took too long a moment ago would again.
-            if found is not None and now - found[0] < self._kept_s and (found[1] is None or not fresh):
+            if (
+                found is not None
+                and now - found[0] < self._kept_s
+                and (found[1] is None or found[1] >= least)
+            ):
                 return found[1]
         count = count_entries(database, kind.kind, wish)
         with self._lock:

@@ -156,7 +156,8 @@ def _add_entries(
         if first and page.next_cursor is None:
             returned: int | None = len(page.rows)
         else:
-            returned = counts.of(database, kind, asked.text, asked.wish, fresh=first)
+            least = len(page.rows) + (page.next_cursor is not None)
+            returned = counts.of(database, kind, asked.text, asked.wish, least)
         link = answers.next_link(where, given, page.next_cursor)
         return _json(
             {

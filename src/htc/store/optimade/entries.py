@@ -93,14 +93,12 @@ def _rank(alias: str) -> str:
 
 # Written as "none is better" rather than "the first of them": so the planner may begin at either end, with
 # the structures of some elements or with the predictions of highest Tc.
-_STRUCTURES: Final = f"""structures AS s LEFT JOIN htc_predictions AS p
+_STRUCTURES: Final = f"""structures AS s JOIN htc_predictions AS p
   ON p.structure_hash = s.hash AND p.deleted_at IS NULL AND NOT EXISTS (
     SELECT FROM htc_predictions AS q
     WHERE q.structure_hash = p.structure_hash AND q.deleted_at IS NULL AND {_rank("q")} > {_rank("p")})"""
 
-# A structure without a prediction may be one of an earlier version, which stored a run of it.
-_RUN: Final = "EXISTS (SELECT FROM bete_runs AS r WHERE r.structure_hash = s.hash AND r.deleted_at IS NULL)"
-_PREDICTION: Final = (
+_HAS_PREDICTION: Final = (
     "EXISTS (SELECT FROM htc_predictions AS p WHERE p.structure_hash = s.hash AND p.deleted_at IS NULL)"
 )
 _JOINED: Final = "p."
@@ -153,8 +151,8 @@ _PREDICTED: Final[dict[str, Column]] = {
 
 STRUCTURES: Final = EntryKind(
     source=_STRUCTURES,
-    visible=f"(p.id IS NOT NULL OR {_RUN})",
-    alone=("structures AS s", f"({_PREDICTION} OR {_RUN})"),
+    visible="true",
+    alone=("structures AS s", _HAS_PREDICTION),
     columns={
         _ID: plain("string", "s.hash", nullable=False),
         "type": Column("string", "'structures'::text"),
@@ -185,7 +183,7 @@ STRUCTURES: Final = EntryKind(
     },
     extra={DOCUMENT: "s.structure"},
 )
-"""Each structure with its best live prediction: of the highest tier, then the newest."""
+"""Each structure that has a live prediction, with the best: of the highest tier, then the newest."""
 
 PREDICTIONS: Final = EntryKind(
     source="htc_predictions AS p",
