@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import product
 from typing import Final
 
 import numpy as np
@@ -16,6 +15,8 @@ IntArray = NDArray[np.int64]
 
 _TOLERANCE: Final = 1e-3
 """Å; the cells that come in are idealised to their symmetry."""
+_WHOLE: Final = 1e-6
+"""What a product of fractions may be off a whole number."""
 _SHIFTS: Final = np.array([(1, 1, 1), (0, 0, 1), (0, 0, 0)])
 
 
@@ -43,6 +44,16 @@ class Mesh:
     """Mean distance of neighbouring points of the whole mesh, 1/Å."""
 
 
+def _distinct(rotations: IntArray) -> IntArray:
+    """Index of the first of each rotation, in the order of their elements, shape ``(n_distinct,)``."""
+    rows = rotations.reshape(-1, 9)
+    if np.abs(rows).max() < 32:
+        # One number for each: numpy sorts rows many times more slowly.
+        rows = (rows + 32) @ (64 ** np.arange(8, -1, -1))
+        return np.asarray(np.unique(rows, return_index=True)[1])
+    return np.asarray(np.unique(rows, axis=0, return_index=True)[1])
+
+
 def find_operations(lattice: FloatArray, positions: FloatArray, numbers: IntArray) -> SymmetryOperations:
     """Symmetry operations of a cell, one for each rotation; the identity alone where the search fails.
 
@@ -62,7 +73,7 @@ def find_operations(lattice: FloatArray, positions: FloatArray, numbers: IntArra
         translations = np.array(found.translations, dtype=np.float64)
     except ValueError:
         pass
-    _, first = np.unique(rotations.reshape(-1, 9), axis=0, return_index=True)
+    first = _distinct(rotations)
     rotations, translations = rotations[first], translations[first]
     moved = np.einsum("gab,ib->gia", rotations, positions) + translations[:, None]
     apart = moved[:, :, None] - positions[None, None]
@@ -94,24 +105,30 @@ def reduced_mesh(
     reciprocal = 2.0 * np.pi * np.linalg.inv(lattice).T
     lengths = np.linalg.norm(reciprocal, axis=1)
     count = np.clip(np.ceil(lengths / spacing - 1e-6), 1, most).astype(np.int64)
-    points = np.array(list(product(*(range(m) for m in count))), dtype=np.int64)
     strides = np.array([count[1] * count[2], count[2], 1])
     # A rotation S takes x to S x; the wave vector k (a row in reciprocal coordinates) then goes to k S^-1.
     # The set of the inverses is the set itself.
-    turns = np.unique(np.concatenate([operations.fractional, -operations.fractional]), axis=0)
-    most_kept, kept, lowest, chosen = 0, np.zeros(0, dtype=bool), points[:, 0], _SHIFTS[-1]
+    turns = np.concatenate([operations.fractional, -operations.fractional])
+    turns = turns[_distinct(turns)]
+    # In units of 1/(2 count): k_j' = Σ_i k_i S_ij count_j / count_i, whole only where the mesh allows it.
+    matrices = turns / count[None, :, None] * count[None, None, :]
+    rounded = np.round(matrices)
+    # Two neighbours along i are 2 apart and must stay so; where there is only one point, nothing is asked.
+    spaced = ((np.abs(matrices - rounded) < _WHOLE) | (count == 1)[None, :, None]).all(axis=(1, 2))
+    whole_turns = rounded.astype(np.int64) * (count > 1)[None, :, None]
+    points = np.stack(np.meshgrid(*(np.arange(m) for m in count), indexing="ij"), axis=-1).reshape(-1, 3)
+    most_kept, kept, chosen = 0, np.zeros(len(turns), dtype=bool), _SHIFTS[-1]
+    lowest = points[:, 0]
     for shift in _SHIFTS:
-        # In units of 1/(2 count): k_j' = Σ_i k_i S_ij count_j / count_i, whole only where the mesh allows it.
-        matrices = turns / count[None, :, None] * count[None, None, :]
-        moved = (2 * points + shift) @ matrices
-        nearest = np.round(moved)
-        nearest_odd = np.mod(nearest - shift, 2.0)
-        whole = ((np.abs(moved - nearest) < 1e-6) & (nearest_odd == 0.0)).all(axis=(1, 2))
+        origin = shift @ matrices
+        nearest = np.round(origin)
+        same_parity = (np.abs(origin - nearest) < _WHOLE) & (np.mod(nearest - shift, 2.0) == 0.0)
+        whole = spaced & same_parity.all(axis=1)
         # A mesh off the centre avoids points of high symmetry and tells more, where it keeps all symmetry.
         if int(whole.sum()) > most_kept:
             most_kept, kept, chosen = int(whole.sum()), whole, shift
-            index = np.mod((nearest[whole] - shift) * 0.5, count) @ strides
-            lowest = index.min(axis=0).astype(np.int64)
+            moved = points @ whole_turns[whole] + ((nearest[whole] - shift) / 2.0).astype(np.int64)[:, None]
+            lowest = (np.mod(moved, count) @ strides).min(axis=0)
         if most_kept == len(turns):
             break
     representatives, weight = np.unique(lowest, return_counts=True)
