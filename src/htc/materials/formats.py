@@ -38,7 +38,8 @@ def detect_format(text: str) -> StructureFormat | None:
     head = text.lstrip("\ufeff \t\r\n")
     if head.startswith(("{", "[")):
         return "json"
-    if re.search(r"^\s*data_", text, re.MULTILINE) and re.search(r"^\s*_\w+", text, re.MULTILINE):
+    # Blanks within the line only: over line ends the search would start anew at each of them.
+    if re.search(r"^[ \t]*data_", text, re.MULTILINE) and re.search(r"^[ \t]*_\w", text, re.MULTILINE):
         return "cif"
     if _looks_like_poscar(text.splitlines()[:8]):
         return "poscar"

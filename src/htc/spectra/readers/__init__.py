@@ -13,7 +13,7 @@ from typing import Any, Final, get_args
 
 import numpy as np
 
-from htc.errors import InputError, SpectrumError
+from htc.errors import HTCError, InputError, SpectrumError
 from htc.spectra.checks import clip_effect, is_noise
 from htc.spectra.energy import mev_per, parse_unit
 from htc.spectra.readers import abinit, elk, epw, gitgreg, isome, qe_lambda, qe_matdyn, table
@@ -174,7 +174,16 @@ def _read_file(path: Path, unit: str | None, negative: NegativeWeight) -> list[S
             f"{form.title} is in {form.unit}, the caller says {unit}",
             hint="leave the unit away: it is for tables that state none",
         )
-    return _assemble(file, form, form.parse(file, unit), negative)
+    try:
+        parsed = form.parse(file, unit)
+    except HTCError:
+        raise
+    except Exception as error:  # damaged files fail in ways that nobody has seen
+        raise file.error(
+            f"looks like {form.title}, but cannot be read as such: {error}",
+            hint="the file may be truncated or damaged",
+        ) from error
+    return _assemble(file, form, parsed, negative)
 
 
 def _assemble(file: SourceFile, form: FileFormat, parsed: Parsed, negative: NegativeWeight) -> list[Spectrum]:

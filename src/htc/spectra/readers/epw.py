@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, Final
 
 from htc.spectra.readers.parsed import Column, FileFormat, Parsed
 from htc.spectra.readers.source import SourceFile, to_float
 
 __all__ = ["FORMAT", "ISO_FORMAT"]
 
-_SMEARINGS = re.compile(r"^\s*#?\s*w\[meV\]\s+a2f and integrated.*?(\d+)\s+smearing", re.IGNORECASE)
+_SMEARINGS = re.compile(
+    r"^\s*#?\s*w\[meV\]\s+a2f and integrated.*?(?<!\d)(\d{1,4})\s+smearing", re.IGNORECASE
+)
 _ISO = re.compile(r"^\s*#?\s*w\[meV\]\s+a2f\b(?!\s+and)", re.IGNORECASE)
 
 
@@ -65,6 +67,9 @@ def parse_iso(file: SourceFile, unit: str | None) -> Parsed:  # noqa: ARG001  (t
     return Parsed(block.table[:, 0], "meV", [Column(block.table[:, 1], "isotropic", None, reported)])
 
 
+_VALUE: Final = re.compile(r"[-+.\dEe]+")
+
+
 def _footer(lines: list[str]) -> dict[str, list[float]]:
     """Values of ``name value`` lines, and of ``name`` lines followed by ``# values``."""
     found: dict[str, list[float]] = {}
@@ -75,9 +80,13 @@ def _footer(lines: list[str]) -> dict[str, list[float]]:
             found[name] = _floats(text[1:])
             continue
         name = text
-        match = re.match(r"(.*?)\s*(?:\(\w+\))?\s+([-+.\dEe]+)$", text)
-        if match:
-            found[match.group(1).strip()] = _floats(match.group(2))
+        # Word by word: one pattern for the whole would try every blank of a damaged line as its end.
+        *named, value = text.rsplit(None, 1)
+        if named and _VALUE.fullmatch(value):
+            words = named[0].rstrip()
+            if words.endswith(")") and "(" in words:
+                words = words[: words.rindex("(")].rstrip()
+            found[words] = _floats(value)
     return found
 
 

@@ -30,6 +30,8 @@ def parse(file: SourceFile, unit: str | None) -> Parsed:  # noqa: ARG001  (the h
     for i, name in enumerate(names):
         if not name.startswith("a2f ("):
             continue
+        if ")" not in name:
+            raise file.error(f"the column {name[:40]!r} of the header breaks off", line=1)
         variant = name[name.index("(") : name.index(")") + 1]
         reported = {
             key: float(table[-1, j])

@@ -56,7 +56,10 @@ def broadening_table(
     """
     block = file.numeric_block()
     match = header.match(block.header[0])
-    widths = [to_float(token) for token in match.group(1).split()] if match else []
+    try:
+        widths = [to_float(token) for token in match.group(1).split()] if match else []
+    except ValueError as error:
+        raise file.error(f"a broadening of the header is no number: {error}", line=1) from None
     if len(widths) != block.table.shape[1] - 1:
         raise file.error(
             f"the header names {len(widths)} broadenings, the table has {block.table.shape[1] - 1} columns",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Final
 
 from htc.spectra.energy import UNIT_NAMES, units_in_header
 from htc.spectra.readers.parsed import Column, FileFormat, Parsed
@@ -12,6 +13,9 @@ from htc.spectra.spectrum import ORIGIN_SURROGATE
 __all__ = ["FORMAT", "names_alpha2f"]
 
 _ALPHA2F = re.compile(r"a2f|alpha\W*2\W*f|α\W*[2²]\W*f|eliashberg", re.IGNORECASE)
+_MAX_HEADER_LINES: Final = 100
+_MAX_HEADER_LINE: Final = 400
+"""As much as is looked at, lines and characters: the patterns take the square of a line's length."""
 _SURROGATE = re.compile(rf"\b{ORIGIN_SURROGATE}\b", re.IGNORECASE)
 _SOMETHING_ELSE = re.compile(
     r"dos\b|density of states|delta|znorm|gap|\bTc\b|self.?energy|linewidth", re.IGNORECASE
@@ -32,7 +36,7 @@ def detects(file: SourceFile) -> bool:
 def parse(file: SourceFile, unit: str | None) -> Parsed:
     """Read the two columns."""
     block = file.numeric_block()
-    header = "\n".join(block.header)
+    header = "\n".join(line[:_MAX_HEADER_LINE] for line in block.header[:_MAX_HEADER_LINES])
     if _SOMETHING_ELSE.search(header) and not _ALPHA2F.search(header):
         raise file.error(
             f"its header does not speak of alpha2F: {header.strip()[:80]!r}",
