@@ -16,7 +16,7 @@ PROXIED_KEEP_ALIVE_S: Final = 620
 """Longer than proxies keep an idle connection to what is behind them (Google's: 600 s): were it closed at the
 moment they use it again, they would answer with an error of their own."""
 SHUTDOWN_WITHIN_S: Final = 6
-"""Cloud Run, as others, kills what is left ten seconds after it said to stop; the job workers need theirs, too."""
+"""Platforms kill what is left ten seconds after they said to stop; the job workers need some of these."""
 
 
 def application() -> FastAPI:

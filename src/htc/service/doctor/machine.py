@@ -26,6 +26,8 @@ _CLOCK = Check("machine.clock", "this machine's clock is wrong", "compared it wi
 
 _ROOM_FAILS: Final = 100_000_000
 _ROOM_WARNS: Final = 1_000_000_000
+_WITHOUT_ROWS: Final = 0.02
+"""Share of that room which is enough where the database is elsewhere: a findings log, counts of requests."""
 _MEMORY_WARNS: Final = 1_000_000_000
 """A web worker and a job worker without torch take some 700 MB together."""
 _SKEW_WARNS_S: Final = 2.0
@@ -37,10 +39,10 @@ _CGROUP: Final = Path("/sys/fs/cgroup")
 
 def check_machine(settings: Settings) -> list[Finding]:
     """Room and rights on disk, and memory."""
-    return [_home(settings.home), _temporary(), _memory()]
+    return [_home(settings.home, holds_rows=settings.database_url is None), _temporary(), _memory()]
 
 
-def _home(home: Path) -> Finding:
+def _home(home: Path, *, holds_rows: bool) -> Finding:
     existing = home
     while not existing.exists() and existing != existing.parent:
         existing = existing.parent
@@ -52,9 +54,10 @@ def _home(home: Path) -> Finding:
         )
     free = shutil.disk_usage(existing).free
     said = f"{home} can be written; {free / 1e9:.1f} GB are free"
-    if free < _ROOM_FAILS:
+    needed = 1.0 if holds_rows else _WITHOUT_ROWS
+    if free < _ROOM_FAILS * needed:
         return _HOME.failure(said, "free some room", free_bytes=free)
-    if free < _ROOM_WARNS:
+    if free < _ROOM_WARNS * needed:
         return _HOME.warning(said, "free some room soon", free_bytes=free)
     return _HOME.ok(said, free_bytes=free)
 
