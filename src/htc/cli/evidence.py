@@ -164,8 +164,9 @@ def verify(
     Example: `htc evidence verify nb3sn.zip`
     """
     from htc.evidence import verify_pack
+    from htc.settings import get_settings
 
-    found = verify_pack(file, with_model=model)
+    found = verify_pack(file, with_model=model, model_folder=get_settings().model)
     if as_json:
         print_json(found.as_dict())
     else:

@@ -48,7 +48,7 @@ _KNOWN: Final[Mapping[str, Quantity]] = {
     "numerator": Quantity("A", "", "strength of the mass enhancement", ""),
     "attraction": Quantity("B", "", "attraction that the repulsion leaves over", ""),
     "exponent": Quantity("x", "", "exponent", ""),
-    "tc_exponential": Quantity("T", "exp", "the exponential", "K"),
+    "tc_exponential": Quantity("T", "exp", "the exponential by itself", "K"),
     "L1": Quantity("Λ", "1", "coupling at which f1 sets in", ""),
     "f1": Quantity("f", "1", "strong-coupling factor", ""),
     "r": Quantity("r", "", "ratio of the two frequencies", ""),

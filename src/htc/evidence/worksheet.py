@@ -255,7 +255,6 @@ def _by_formulas(shared: Handwork, given: Mapping[str, float]) -> dict[str, Sect
         section = _by_formula(name, exponential.branch(), given)
         found[name] = replace(
             section,
-            says=("T_exp is the one of the exponential above.", *section.says),
             given={"tc_exponential": exponential.known["tc_exponential"]},
         )
     return found
