@@ -415,3 +415,26 @@ def test_an_answer_holds_what_its_schema_says(htc: Client, client: httpx.Client,
         assert set(body) == set(schema["properties"]), name
         assert set(schema["required"]) == set(schema["properties"]), name
     assert json.dumps(prediction["created_at"]).endswith('Z"')
+
+
+def test_a_run_from_its_start_to_its_end(
+    htc: Client, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from htc.jobs import Worker
+    from htc.settings import Settings
+
+    accepted = htc.screen({"formulas": ["MgB2", "YBa2Cu3O7", "nonsense"]}, label="three", tier="fast")
+    assert accepted.state == "queued"
+    worker = Worker(Settings(), database)
+    try:
+        while worker.work_once():
+            pass
+    finally:
+        worker.close()
+    names = [event.name for event in htc.events(accepted.run_id)]
+    assert names[-1] == "end"
+    items = list(htc.each_result(accepted.run_id, page=2))
+    assert [item.state for item in items] == ["done", "done", "failed"]
+    assert htc.run(accepted.run_id).state == "finished"
+    assert htc.runs(5, kind="screen").rows[0].run_id == accepted.run_id
+    assert htc.cancel(accepted.run_id).state == "finished"

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import httpx
 
+from htc.client.streams import Event, events_of
 from htc.client.transport import Transport
 from htc.service.schemas import (
     BatchLine,
@@ -26,6 +27,13 @@ from htc.service.schemas import (
     Ranking,
     SpectrumAnswer,
     StructureAnswer,
+)
+from htc.service.schemas.runs import (
+    ResultsAnswer,
+    RunAnswer,
+    RunItemAnswer,
+    RunListAnswer,
+    ValidationAnswer,
 )
 
 __all__ = ["DEFAULT_URL", "Client"]
@@ -227,6 +235,78 @@ class Client:
     def bete_report(self, report_id: str) -> bytes:
         """The evidence pack of an electron-phonon run, a zip file."""
         return self._http.request("GET", f"/api/bete/report/{_part(report_id)}").content
+
+    def screen(
+        self, candidates: Mapping[str, Any], *, idempotency_key: str | None = None, **fields: Any
+    ) -> RunAnswer:
+        """Start a screening; a worker does it.
+
+        Args:
+            candidates: e.g. ``{"formulas": ["NbC", "NbN"]}``; see the schema ``CandidateRequest``.
+            idempotency_key: the same key for the same request: it is started once. None makes one.
+            fields: the other fields of the schema ``ScreenRequest``.
+        """
+        return self._start("/api/htc/screen", {"candidates": dict(candidates), **fields}, idempotency_key)
+
+    def optimize(self, *, idempotency_key: str | None = None, **fields: Any) -> RunAnswer:
+        """Start an optimisation; ``fields`` are those of the schema ``OptimizeRequest``."""
+        return self._start("/api/htc/optimize", fields, idempotency_key)
+
+    def validate(self, *, idempotency_key: str | None = None, **fields: Any) -> RunAnswer:
+        """Start a validation; ``fields`` are those of the schema ``ValidateRequest``."""
+        return self._start("/api/htc/validate", fields, idempotency_key)
+
+    def bete_screen(
+        self, structures: Iterable[Mapping[str, Any]], *, idempotency_key: str | None = None, **fields: Any
+    ) -> RunAnswer:
+        """Start a screening of crystals; ``structures`` are texts of files with their names."""
+        body = {"structures": [dict(structure) for structure in structures], **fields}
+        return self._start("/api/bete/screen", body, idempotency_key)
+
+    def runs(
+        self, n: int = 30, *, kind: str | None = None, state: str | None = None, after: str | None = None
+    ) -> RunListAnswer:
+        """A page of the runs, newest first."""
+        query = _without_none(n=n, kind=kind, state=state, after=after)
+        return RunListAnswer.model_validate(self._get("/api/htc/runs", query))
+
+    def run(self, run_id: str) -> RunAnswer:
+        """One run: what was asked for, how far it is, what came out as a whole."""
+        return RunAnswer.model_validate(self._get(f"/api/htc/runs/{_part(run_id)}"))
+
+    def results(
+        self, run_id: str, n: int = 100, *, after: int = -1, state: str | None = None, pareto: bool = True
+    ) -> ResultsAnswer:
+        """Items of a run so far, a page from the position ``after`` on."""
+        query = _without_none(n=n, after=after, state=state, pareto=_query_value(pareto))
+        return ResultsAnswer.model_validate(self._get(f"/api/htc/results/{_part(run_id)}", query))
+
+    def each_result(self, run_id: str, page: int = 500) -> Iterator[RunItemAnswer]:
+        """All items of a run so far, by position."""
+        after = -1
+        while True:
+            found = self.results(run_id, page, after=after, pareto=False)
+            yield from found.items
+            if found.next_after is None or not found.items:
+                return
+            after = found.next_after
+
+    def cancel(self, run_id: str) -> RunAnswer:
+        """Call a run off."""
+        return RunAnswer.model_validate(self._post(f"/api/htc/runs/{_part(run_id)}/cancel", {}))
+
+    def events(self, run_id: str, *, last_event_id: str | None = None) -> Iterator[Event]:
+        """A run's progress as it comes, to its end; goes on after ``last_event_id``."""
+        headers = {"Last-Event-ID": last_event_id} if last_event_id else None
+        with self._http.stream("GET", f"/api/htc/runs/{_part(run_id)}/events", headers=headers) as answer:
+            yield from events_of(answer.iter_lines())
+
+    def last_validation(self, suite: str) -> ValidationAnswer:
+        """The last finished validation by a suite."""
+        return ValidationAnswer.model_validate(self._get(f"/api/htc/validations/{_part(suite)}"))
+
+    def _start(self, path: str, body: Mapping[str, Any], key: str | None) -> RunAnswer:
+        return RunAnswer.model_validate(self._post(path, body, _once(key)))
 
     def _get(self, path: str, query: Mapping[str, Any] | None = None) -> Any:
         return self._http.request("GET", path, params=query).json()

@@ -13,6 +13,7 @@ import hashlib
 import json
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from anyio import CancelScope
@@ -22,7 +23,7 @@ from fastapi.routing import APIRoute
 
 from htc.errors import ConflictError, HTCError, InputError
 from htc.service.access import caller_of
-from htc.service.problems import problem_of
+from htc.service.problems import problem_of, problem_responses
 from htc.store.idempotency import Remembered, claim, forget_expired, keep, release
 
 if TYPE_CHECKING:
@@ -64,6 +65,9 @@ class IdempotentRoute(APIRoute):
             extra = dict(options.get("openapi_extra") or {})
             extra["parameters"] = [*extra.get("parameters", []), PARAMETER]
             options["openapi_extra"] = extra
+            options["responses"] = problem_responses(HTTPStatus.CONFLICT) | dict(
+                options.get("responses") or {}
+            )
         super().__init__(path, endpoint, **options)
 
     def get_route_handler(self) -> Handler:
