@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from htc.cli.exit_codes import ExitCode
 from htc.discovery import ScreenRequest
 from htc.jobs import submit
 from htc.settings import get_settings
@@ -47,6 +48,6 @@ def test_cancelling(run: Callable[..., Any], run_id: str) -> None:
 
 
 def test_what_is_refused(run: Callable[..., Any], run_id: str) -> None:
-    assert run("runs", "show", "nothing").code == 1
+    assert run("runs", "show", "nothing").code == ExitCode.NOT_FOUND
     assert "no run has an id that begins with 'nothing'" in run("runs", "cancel", "nothing").err
     assert "no state is called 'x'" in run("runs", "list", "--state", "x").err
