@@ -73,7 +73,8 @@ def test_each_property_by_each_operator(served: Any, type_name: str) -> None:
 PIECES = st.sampled_from(
     [
         "AND", "OR", "NOT", "(", ")", "=", "!=", "<", ">=", "HAS", "ALL", "ANY", "ONLY", "LENGTH", "IS",
-        "KNOWN", "UNKNOWN", "CONTAINS", "STARTS", "WITH", "ENDS", ",", ":", ".", "TRUE", "elements", "elements_ratios",
+        "KNOWN", "UNKNOWN", "CONTAINS", "STARTS", "WITH", "ENDS", ",", ":", ".", "TRUE", "elements",
+        "elements_ratios",
         "nsites", "id", "_htc_tc_kelvin", "_x_y", "chemical_formula_reduced", "last_modified",
         "structure_features",
         '"Nb"', '"a\\"b"', '"', "1", "-2.5e3", "\\", "'", ";", "--", "\x00", "é", "a" * 60,
