@@ -39,6 +39,7 @@ from htc.service.routers.tool_pages import router as tool_pages
 from htc.service.runs import Streams
 from htc.service.shutdown import on_stop
 from htc.service.state import Service
+from htc.service.tracing import tracing
 from htc.settings import Settings, get_settings
 from htc.store import Database, RankingRefresher
 from htc.version import __version__
@@ -54,6 +55,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     """
     chosen = settings or get_settings()
     told = Metrics()
+    traces = tracing()
     keyring = Keyring()
     trail = AuditTrail()
 
@@ -76,6 +78,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             await run_in_threadpool(service.desk.close)
             await run_in_threadpool(health.close)
             await run_in_threadpool(told.unwatch)
+            await run_in_threadpool(traces.close)
             await run_in_threadpool(rankings.close)
             await run_in_threadpool(trail.close)
             await run_in_threadpool(database.close)
@@ -85,6 +88,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         version=__version__,
         summary="Critical temperatures of conventional superconductors, predicted, stored and ranked.",
         lifespan=lifespan,
+        telemetry=traces.config,
         # Those that come with FastAPI load their scripts from elsewhere; /docs is a page of ours.
         docs_url=None,
         redoc_url=None,

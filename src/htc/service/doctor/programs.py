@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import stat
 import time
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from pydantic import SecretStr
 
 from htc.errors import HTCError
+from htc.service.tracing import is_wanted
 from htc.settings import Settings, config_file
 from htc.store.doctor.check import Check
 from htc.version import __version__
@@ -144,7 +144,7 @@ def check_extras(settings: Settings) -> list[Finding]:
             findings.append(check.ok(", ".join(f"{n} {v}" for n, v in found.items()), packages=found))
         elif extra == "mlip" and settings.tier == "best":
             findings.append(check.failure(f"HTC_TIER=best, and {', '.join(missing)} are missing", install))
-        elif extra == "otel" and _wants_traces():
+        elif extra == "otel" and is_wanted():
             findings.append(
                 _TRACES.failure(f"traces are asked for, and {', '.join(missing)} are missing", install)
             )
@@ -153,10 +153,6 @@ def check_extras(settings: Settings) -> list[Finding]:
         else:
             findings.append(check.skipped(f"not installed; {install}"))
     return findings
-
-
-def _wants_traces() -> bool:
-    return any(os.environ.get(f"OTEL_EXPORTER_OTLP_{n}ENDPOINT") for n in ("", "TRACES_"))
 
 
 def _version(package: str) -> str | None:
