@@ -207,3 +207,17 @@ def test_a_row_of_an_earlier_version_has_a_pack(predictions: Mapping[str, Predic
     assert "input/structure.cif" not in files
     assert json.loads(files["prediction.json"])["tc_predicted"] is None
     assert "no lambda" in files["worksheet.md"].decode().replace("\\", "")
+
+
+def test_the_library_of_ro_crates_reads_it(packs: Mapping[str, Files], tmp_path: Path) -> None:
+    from rocrate.rocrate import ROCrate
+
+    for path, content in packs["surrogate"].items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(content)
+    crate = ROCrate(tmp_path)
+    assert crate.root_dataset["name"] == "Evidence for the critical temperature of Nb3Sn"
+    assert crate.root_dataset["mainEntity"].id == "worksheet.html"
+    action = crate.root_dataset["mentions"]
+    assert [part.id for part in action["result"]] == ["prediction.json"]
+    assert {part.id for part in crate.data_entities} <= set(packs["surrogate"])

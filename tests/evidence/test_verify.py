@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.evidence.conftest import KINDS
+from tests.evidence.conftest import KINDS, sources_of
 from typer.testing import CliRunner
 
 from htc.cli import app
 from htc.cli.exit_codes import ExitCode
 from htc.errors import InputError
-from htc.evidence import verify_pack
+from htc.evidence import build_pack, verify_pack
 from htc.evidence.pack import zip_bytes
+from htc.prediction import Prediction
 
 Files = Mapping[str, bytes]
 Repacked = Callable[..., bytes]
@@ -167,6 +169,29 @@ def test_another_version_is_said_and_its_words_left_alone(
     said = [c for c in found.checks if c.status == "unchecked"]
     assert {c.where for c in said} >= {"README.md"}
     assert all("0.0.1" in str(c.note) for c in said)
+
+
+def test_stability_is_in_the_pack_and_its_hash_is_left_alone(
+    predictions: Mapping[str, Prediction],
+) -> None:
+    known = replace(
+        predictions["crystal"],
+        phonon_stable=True,
+        phonon_verdict="stable",
+        imaginary_modes_count=0,
+        lowest_frequency_thz=0.1,
+        hull_distance_ev=0.012,
+        hull_competitors=7,
+        thermo_stable=False,
+        stability_potential="SevenNet-l3i5",
+        input_hash="5" * 64,
+    )
+    files = build_pack(sources_of(known)).files
+    for words in (b"SevenNet-l3i5", b"0.012 eV/atom", b"7 competitors"):
+        assert words in files["worksheet.md"]
+    found = verify_pack(zip_bytes(files))
+    assert found.holds, found.summary
+    assert [c.what for c in found.checks if c.status == "unchecked"] == ["input_hash"]
 
 
 def test_a_model_that_is_not_installed_is_said(packs: Mapping[str, Files], repacked: Repacked) -> None:

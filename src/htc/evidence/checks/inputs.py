@@ -12,6 +12,7 @@ from htc.errors import HTCError, InputError, SpectrumError
 from htc.evidence.checks.check import Check, alike, compare, differs, is_number, leaves, ok, same
 from htc.evidence.moments import pieces_of, read_table
 from htc.evidence.reading import OpenedPack, read_json
+from htc.materials.checks import DEFAULT_MAX_SITES
 
 if TYPE_CHECKING:
     from pymatgen.core.structure import Structure
@@ -30,8 +31,6 @@ _FORMED: Final = 1e-6
 """Relative: how exactly a surrogate gives back the moments it was formed from."""
 _CIF_DIGITS: Final = 1e-5
 """Relative: lengths in a CIF have eight digits."""
-_MAX_SITES: Final = 2000
-
 Record = Mapping[str, Any]
 
 
@@ -164,7 +163,7 @@ def structure_in(pack: OpenedPack) -> tuple[Mapping[str, Any] | None, Structure 
     from htc.materials.reading import as_structure
 
     try:
-        return document, as_structure(document, source=where, max_sites=_MAX_SITES)
+        return document, as_structure(document, source=where, max_sites=DEFAULT_MAX_SITES)
     except HTCError:
         return document, None
 
@@ -203,7 +202,7 @@ def check_structure(
         yield differs("structure", "is there", cif, "the crystal is not there as CIF")
         return
     try:
-        other = parse_structure(pack.files[cif], "cif", source=cif, max_sites=_MAX_SITES).structure
+        other = parse_structure(pack.files[cif], "cif", source=cif, max_sites=DEFAULT_MAX_SITES).structure
     except HTCError as error:
         yield differs("structure", "can be read", cif, str(error))
         return
