@@ -111,8 +111,11 @@ def _search(text: str) -> tuple[dict[str, Any], str | None, str | None]:
     try:
         formula = parse_formula(text).reduced_formula
     except InputError as error:
+        said = error.hint or ""
+        if said:
+            said = f"{said[0].upper()}{said[1:]}{'' if said.endswith(('?', '.')) else '.'} "
         error.hint = (
-            error.hint or "a formula (Nb3Sn), elements (Nb Sn), a system (Nb-Sn) or a family (boride)"
+            f"{said}Search for a formula (Nb3Sn), elements (Nb Sn), a system (Nb-Sn) or a family (boride)."
         )
         raise
     return {"formula": formula}, f"formula {formula}", None

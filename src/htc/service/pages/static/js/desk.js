@@ -18,6 +18,10 @@ if (matchMedia("(max-width: 1000px)").matches) form.querySelector("details").ope
 
 // filters
 
+// Not form.elements: one of the fields has that very name and hides it.
+const fields = [...form.querySelectorAll("input[name], select[name]")].filter((field) => !field.name.startsWith("-"));
+const fieldOf = (name) => fields.find((field) => field.name === name);
+
 function wish() {
   const query = new URLSearchParams();
   for (const [name, value] of new FormData(form)) {
@@ -96,18 +100,14 @@ form.querySelector("[data-clear]").addEventListener("click", (event) => {
 });
 
 function clear() {
-  for (const field of form.elements) {
-    if (!field.name || field.name.startsWith("-")) continue;
-    field.value = "";
-  }
+  for (const field of fields) field.value = "";
   elements.read();
 }
 
 addEventListener("popstate", () => {
   clear();
   for (const [name, value] of new URLSearchParams(location.search)) {
-    const field = form.elements.namedItem(name);
-    if (field) field.value = value;
+    if (fieldOf(name)) fieldOf(name).value = value;
   }
   elements.read();
   chips();
@@ -128,7 +128,7 @@ function chips() {
   const query = wish();
   fill(document.querySelector("[data-chips]"), [...query].filter(([name]) => WORDS[name]).map(([name, value]) =>
     h("button", { type: "button", class: "chip", "aria-label": `Remove filter ${WORDS[name](value)}`, onclick: () => {
-      form.elements.namedItem(name).value = "";
+      fieldOf(name).value = "";
       elements.read();
       changed(true);
     } }, WORDS[name](value.replaceAll(",", ", ")))));
