@@ -17,6 +17,7 @@ from htc.models.calibration import (
     effective_log_lambda,
     group_of,
 )
+from htc.models.coupling import tc_spread
 from htc.models.extrapolation import Nearness
 from htc.theory.empirical import allen_dynes_f1
 
@@ -91,6 +92,13 @@ def test_sampled_deviation_matches_the_linear_one_where_errors_are_small() -> No
         [correlation * s_lambda * s_omega, s_omega**2],
     ]
     assert coupling.tc(mu).std_k == pytest.approx(np.sqrt(slopes @ covariance @ slopes), rel=0.02)
+
+
+def test_a_spread_beyond_all_knowledge_still_gives_a_deviation() -> None:
+    wide = tc_spread(np.array([0.6]), np.array([300.0]), np.array([3.0]), np.array([3.0]), 0.2, 0.1)
+    known = tc_spread(np.array([0.6]), np.array([300.0]), np.array([0.3]), np.array([0.1]), 0.2, 0.1)
+    assert np.isfinite(wide).all()
+    assert wide > known
 
 
 @settings(deadline=None)

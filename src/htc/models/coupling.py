@@ -19,6 +19,9 @@ HeadKind = Literal["structure", "composition"]
 Tier = Literal["fast", "default", "best"]
 
 _N_NODES = 32
+_FARTHEST = 12.0
+"""Bound of the deviations of ln lambda and ln omega_log: the outermost nodes lie ten standard deviations out
+and weigh next to nothing, but a wide spread must not carry them to values that no formula takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,7 @@ class Coupling:
         s_omega = self.omega_log_uncertainty_k / self.omega_log_k
         across = self.correlation * z[0] + np.sqrt(1.0 - self.correlation**2) * z[1]
         sample = formula(
-            self.lambda_ep * np.exp(s_lambda * z[0]), self.omega_log_k * np.exp(s_omega * across)
+            self.lambda_ep * _factors(s_lambda, z[0]), self.omega_log_k * _factors(s_omega, across)
         )
         mean = weights @ sample
         std = float(np.sqrt(weights @ (sample - mean) ** 2))
@@ -101,6 +104,11 @@ def _quadrature() -> tuple[FloatArray, FloatArray]:
     nodes, weights = np.polynomial.hermite_e.hermegauss(_N_NODES)
     weights = weights / weights.sum()
     return np.array([a.ravel() for a in np.meshgrid(nodes, nodes)]), np.outer(weights, weights).ravel()
+
+
+def _factors(spread: float, deviations: FloatArray) -> FloatArray:
+    """What a value is multiplied by at each node, its logarithm having this spread."""
+    return np.asarray(np.exp(np.clip(spread * deviations, -_FARTHEST, _FARTHEST)))
 
 
 def tc_spread(
@@ -118,7 +126,7 @@ def tc_spread(
     for i, (coupling, omega, s, t) in enumerate(
         zip(lambda_ep, omega_log_k, sigma_ln_lambda, sigma_ln_omega, strict=True)
     ):
-        sample = allen_dynes_f1(coupling * np.exp(s * z[0]), omega * np.exp(t * across), mu_star)
+        sample = allen_dynes_f1(coupling * _factors(s, z[0]), omega * _factors(t, across), mu_star)
         mean = weights @ sample
         out[i] = np.sqrt(weights @ (sample - mean) ** 2)
     return out
