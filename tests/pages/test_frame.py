@@ -68,7 +68,7 @@ def test_a_key_opens_the_pages_and_is_kept_in_this_tab_alone(
     tab.get_by_role("button", name="Open").click()
     tab.get_by_label("Formulas, one a line or with commas").fill("Nb")
     tab.get_by_role("button", name="Start screening").click()
-    expect(tab.locator("#problem[role=alert]")).to_contain_text("run")
+    expect(tab.locator("#problem[role=alert]")).to_contain_text("has the scope read")
     assert reading not in tab.url
     # A sample needs the key, too; asking for numbers needs one that may predict.
     tab.goto(f"{guarded}/spectrum")
