@@ -62,7 +62,9 @@ def page_of(metrics: Metrics) -> dict[str, Metric]:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each scrape looks anew."""
-    monkeypatch.setattr(DatabaseCollector.__init__, "__kwdefaults__", {"fresh_for_s": 0.0, "patience_s": 5.0})
+    monkeypatch.setattr(
+        DatabaseCollector.__init__, "__kwdefaults__", {"fresh_for_s": 0.0, "patience_s": 5.0, "process": None}
+    )
 
 
 def test_the_page_has_what_it_promises(client: Client, database: Database) -> None:
@@ -122,7 +124,7 @@ def test_requests_are_counted_by_route_and_status(client: Client) -> None:
     client.get("/api/htc/health")
     for path in ("/api/htc/predict", "/nowhere/1", "/nowhere/2"):
         client.get(path)
-    client.get("/api/htc/health", headers={"Host": "elsewhere.example"})
+    client.get("/api/htc/models", headers={"Host": "elsewhere.example"})
     client.request("BREW", "/coffee")
     families = scrape(client)
 
@@ -134,7 +136,7 @@ def test_requests_are_counted_by_route_and_status(client: Client) -> None:
     assert count(route="/api/htc/predict", method="GET", status="405") == 1
     assert count(route="/api/htc/health", method="GET", status="200") == 1
     assert count(route="none", method="GET", status="404") == 2
-    assert count(route="none", method="GET", status="400") == 1
+    assert count(route="none", method="GET", status="421") == 1
     assert count(route="none", method="other") == 1
     assert value(families, "htc_http_requests_in_progress") == 1  # this one
     routes = {s.labels["route"] for s in families["htc_http_request_duration_seconds"].samples}
@@ -276,7 +278,7 @@ def test_little_rights_are_no_fault(database: Database) -> None:
 
 def test_it_is_no_part_of_the_api(client: Client) -> None:
     assert "/metrics" not in client.get("/openapi.json").json()["paths"]
-    assert client.get("/metrics", headers={"Host": "elsewhere.example"}).status_code == 400
+    assert client.get("/metrics", headers={"Host": "elsewhere.example"}).status_code == 421
     assert client.post("/metrics").status_code == 405
 
 
@@ -315,6 +317,39 @@ def test_alerts_and_dashboard_use_what_there_is(kind: str, client: Client) -> No
             assert label in samples[name] | {"job", "instance"}, (name, label)
 
 
+def test_jobs_are_counted_where_they_are(impatient: None, client: Client, database: Database) -> None:
+    from htc.store.jobs import claim, enqueue
+
+    enqueue(database, "screen", {"formulas": ["Nb"]}, created_by="me")
+    enqueue(database, "screen", {"formulas": ["V"]}, created_by="me")
+    claim(database, owner="here:1")
+    families = scrape(client)
+    assert value(families, "htc_jobs", kind="screen", state="queued") == 1
+    assert value(families, "htc_jobs", kind="screen", state="running") == 1
+    assert value(families, "htc_jobs", kind="validate", state="failed") == 0
+    assert value(families, "htc_job_workers") == 1
+    assert value(families, "htc_jobs_expired_leases") == 0
+    assert value(families, "htc_jobs_oldest_queued_seconds") >= 0
+    with database.begin() as connection:
+        connection.execute(
+            sa.text("UPDATE jobs SET lease_until = now() - interval '1 s' WHERE state = 'running'")
+        )
+    families = scrape(client)
+    assert value(families, "htc_jobs_expired_leases") == 1
+    assert value(families, "htc_job_workers") == 0
+
+
+def test_predictions_are_timed_by_tier(client: Client) -> None:
+    client.post("/api/htc/predict", json={"composition": "Nb"})
+    families = scrape(client)
+    assert value(families, "htc_predictions_total", outcome="predicted", tier="default") == 1
+    assert value(families, "htc_prediction_duration_seconds_count", outcome="predicted", tier="default") == 1
+    assert value(families, "htc_prediction_duration_seconds_sum", outcome="predicted", tier="default") > 0
+    model = families["htc_model_info"].samples[0].labels
+    assert model["tier"] == "default"
+    assert model["model_id"] == client.get("/api/htc/health").json()["model"]
+
+
 def test_alerts_say_what_to_do() -> None:
     names = set()
     for group in yaml("alerts.yml")["groups"]:
@@ -323,7 +358,7 @@ def test_alerts_say_what_to_do() -> None:
             assert rule["labels"]["severity"] in {"page", "ticket"}
             assert rule["annotations"]["summary"]
             assert "htc " in rule["annotations"]["description"]
-    assert {"HtcDatabaseDown", "HtcViewStale", "HtcPoolExhausted"} <= names
+    assert {"HtcDatabaseDown", "HtcViewStale", "HtcPoolExhausted", "HtcNoJobWorker", "HtcJobsStuck"} <= names
 
 
 def test_the_scrape_configuration_fits_the_service() -> None:

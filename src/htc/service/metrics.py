@@ -130,7 +130,8 @@ class Metrics:
     def watch(self, database: Database) -> None:
         """Collect the statistics of a database too, from now on."""
         self.unwatch()
-        self._database = DatabaseCollector(database)
+        process = None if self._folder is None else str(os.getpid())
+        self._database = DatabaseCollector(database, process=process)
         self.registry.register(self._database)
 
     def unwatch(self) -> None:

@@ -43,13 +43,20 @@ class DatabaseCollector(Collector):
         database: an open database. Its pool is watched, not used: a scrape must work when that is exhausted.
         fresh_for_s: how long one look at the database serves, s.
         patience_s: how long a scrape waits for a look, s.
+        process: label ``pid`` of the pool, where several processes answer scrapes in turn.
     """
 
     def __init__(
-        self, database: Database, *, fresh_for_s: float = FRESH_FOR_S, patience_s: float = PATIENCE_S
+        self,
+        database: Database,
+        *,
+        fresh_for_s: float = FRESH_FOR_S,
+        patience_s: float = PATIENCE_S,
+        process: str | None = None,
     ) -> None:
         """Look at nothing yet."""
         self._database = database
+        self._process = process
         self._fresh_for_s = fresh_for_s
         self._patience_s = patience_s
         self._lock = threading.Lock()
@@ -85,7 +92,7 @@ class DatabaseCollector(Collector):
         up = GaugeMetricFamily("htc_db_up", "Whether the database answered the last look (1) or not (0).")
         up.add_metric([], float(found is not None))
         yield up
-        yield from _pool(pool_of(self._database.engine))
+        yield from _pool(pool_of(self._database.engine), self._process)
         if found is not None:
             yield _gauge(
                 "htc_db_look_duration_seconds", "How long the last look at the database took.", seconds
@@ -263,19 +270,24 @@ def _views(found: DatabaseStats) -> Iterator[Metric]:
     yield from made.values()
 
 
-def _pool(pool: Pool | None) -> Iterator[Metric]:
+def _pool(pool: Pool | None, process: str | None) -> Iterator[Metric]:
     if pool is None:
         return
+    names, values = ([], []) if process is None else (["pid"], [process])
     states = GaugeMetricFamily(
-        "htc_db_pool_connections", "Connections that this process keeps, in use or idle.", labels=["state"]
+        "htc_db_pool_connections",
+        "Connections that this process keeps, in use or idle.",
+        labels=["state", *names],
     )
-    states.add_metric(["checked_out"], pool.checked_out)
-    states.add_metric(["idle"], pool.idle)
+    states.add_metric(["checked_out", *values], pool.checked_out)
+    states.add_metric(["idle", *values], pool.idle)
     yield states
     if pool.capacity is not None:
-        yield _gauge(
-            "htc_db_pool_max_connections", "Connections that this process may keep at most.", pool.capacity
+        most = GaugeMetricFamily(
+            "htc_db_pool_max_connections", "Connections that this process may keep at most.", labels=names
         )
+        most.add_metric(values, pool.capacity)
+        yield most
 
 
 def _sessions(found: DatabaseStats) -> Iterator[Metric]:
