@@ -10,7 +10,7 @@ from typing import Final
 import psycopg
 from sqlalchemy import exc
 
-from htc.errors import DatabaseUnavailableError, SchemaError, StorageError, StoreError
+from htc.errors import DatabaseUnavailableError, InputError, SchemaError, StorageError, StoreError
 
 __all__ = ["store_errors", "translate"]
 
@@ -118,12 +118,24 @@ _DAMAGE: Final = re.compile(
 )
 
 
+_NUL: Final = re.compile(r"NUL \(0x00\)|\\u0000 cannot be converted")
+"""Of the driver for text, and of the server for JSON."""
+
+
 @contextmanager
 def store_errors(where: str | None = None) -> Iterator[None]:
-    """Raise the driver's errors as StoreErrors; ours pass untouched."""
+    """Raise the driver's errors as StoreErrors; ours pass untouched.
+
+    Text that PostgreSQL cannot hold is the caller's fault, an InputError.
+    """
     try:
         yield
+    except UnicodeEncodeError as error:
+        raise InputError("a text holds half of a surrogate pair, which cannot be stored") from error
     except (exc.SQLAlchemyError, psycopg.Error) as error:
+        original = getattr(error, "orig", None) or error
+        if isinstance(original, psycopg.DataError) and _NUL.search(str(original)):
+            raise InputError("a text holds a NUL character, which cannot be stored") from error
         raise translate(error, where) from error
 
 
