@@ -152,16 +152,24 @@ class Task:
             together: write them all down in one piece.
         """
         judged: list[Judged] = []
-        at, end = positions.start, positions.stop
-        while at < end:
+
+        def make(at: int) -> list[Entry]:
+            return [entries(p) for p in self._chunk(at, positions.stop, one_by_one, together)]
+
+        chunk = make(positions.start) if len(positions) else []
+        announced = False
+        while chunk:
             self.pulse()
             self._make_way()
-            chunk = [entries(position) for position in self._chunk(at, end, one_by_one, together)]
             began = time.monotonic()
-            judged += self._write(chunk, self._verdicts(chunk, evaluator), message)
-            at = chunk[-1].position + 1
+            verdicts = self._verdicts(chunk, evaluator, announced=announced)
             if not together:
                 self._size = _next_size(self._size, len(chunk), time.monotonic() - began)
+            at = chunk[-1].position + 1
+            following = make(at) if at < positions.stop else []
+            text = None if message is None else message(at)
+            judged += self._write(chunk, verdicts, text, self._trying(following))
+            chunk, announced = following, bool(following)
         return judged
 
     def _chunk(self, at: int, end: int, one_by_one: bool, together: bool) -> range:
@@ -171,7 +179,7 @@ class Task:
         # Not the ones that may have killed their last process together with others.
         return range(at, min([stop, *(s for s in self._suspects if s > at)]))
 
-    def _verdicts(self, chunk: Sequence[Entry], evaluator: Evaluator) -> list[Verdict]:
+    def _verdicts(self, chunk: Sequence[Entry], evaluator: Evaluator, *, announced: bool) -> list[Verdict]:
         from htc.discovery import Verdict
 
         first = chunk[0]
@@ -183,18 +191,28 @@ class Task:
                 hint="it may need more memory than there is; the log of the workers says more",
             )
             return [Verdict(first.item.source, error=error)]
-        trying: dict[str, Any] = {
-            "positions": [entry.position for entry in chunk],
-            "label": first.item.source[:200],
-        }
-        if deaths:
-            trying["deaths"] = deaths
-        self.take(record(self.database, self.lease, trying=trying))
-        self.pulse()
+        if not announced:
+            self.take(record(self.database, self.lease, trying=self._trying(chunk)))
+            self.pulse()
         return evaluator([(entry.item, entry.pressure_gpa) for entry in chunk])
 
+    def _trying(self, chunk: Sequence[Entry]) -> dict[str, Any] | None:
+        """What is taken in hand, for whoever takes over if this process dies of it."""
+        if not chunk:
+            return None
+        trying: dict[str, Any] = {
+            "positions": [entry.position for entry in chunk],
+            "label": chunk[0].item.source[:200],
+        }
+        deaths = self._deaths.get(chunk[0].position, 0) if len(chunk) == 1 else 0
+        return trying | ({"deaths": deaths} if deaths else {})
+
     def _write(
-        self, chunk: Sequence[Entry], verdicts: Sequence[Verdict], message: Callable[[int], str] | None
+        self,
+        chunk: Sequence[Entry],
+        verdicts: Sequence[Verdict],
+        text: str | None,
+        trying: Mapping[str, Any] | None,
     ) -> list[Judged]:
         stored = self._store([v.prediction for v in verdicts if v.prediction is not None])
         items: list[Item] = []
@@ -214,8 +232,7 @@ class Task:
                 )
             )
             judged.append(Judged(entry.position, None if error else verdict.prediction, error))
-        text = None if message is None else message(items[-1].position + 1)
-        self.take(record(self.database, self.lease, items, message=text))
+        self.take(record(self.database, self.lease, items, message=text, trying=trying))
         if self._beat == "lost":
             raise Halt("lost")
         return judged

@@ -7,6 +7,7 @@ import os
 import secrets
 import socket
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -41,6 +42,7 @@ __all__ = ["Worker"]
 
 POLL_S: Final = 2.0
 """A new job announces itself; where the word is lost, it is found after so long."""
+_SLICE_S: Final = 0.25
 PAUSE_S: Final = 1.0
 """Between two attempts to reach a database that is away; doubled up to LONGEST_PAUSE_S."""
 LONGEST_PAUSE_S: Final = 15.0
@@ -95,7 +97,7 @@ class Worker:
             while not self._stopping.is_set():
                 try:
                     if not self.work_once():
-                        self._signals.wait(POLL_S)
+                        self._wait()
                     pause = PAUSE_S
                 except StoreError as error:
                     _log.warning("the queue cannot be asked: %s", error)
@@ -153,6 +155,13 @@ class Worker:
                 ),
             )
         return True
+
+    def _wait(self) -> None:
+        """For word of a new job; not longer than POLL_S, and hardly longer than until :meth:`stop`."""
+        until = time.monotonic() + POLL_S
+        while not self._stopping.is_set() and time.monotonic() < until:
+            if self._signals.wait(_SLICE_S):
+                return
 
     def _put_down(self, lease: Lease, halt: Halt) -> None:
         _log.info("run %s put down: %s", lease.run_id, halt.reason)
