@@ -44,6 +44,22 @@ def test_what_is_not_there_is_a_page_in_a_browser_and_a_problem_for_a_program(
     assert problem.headers["content-type"] == "application/problem+json"
 
 
+def test_the_api_is_described_by_operation_and_field(
+    desk: str, tab: Page, accessible: Callable[[Page], None]
+) -> None:
+    document = httpx.get(f"{desk}/openapi.json", trust_env=False).json()
+    tab.goto(f"{desk}/docs")
+    operations = [said for methods in document["paths"].values() for said in methods.values()]
+    for said in operations:
+        expect(tab.locator(f"section[id='{said['operationId']}']")).to_have_count(1)
+    expect(tab.locator("#schema-PredictionAnswer")).to_contain_text("Critical temperature, K")
+    # Every link within the page leads somewhere.
+    broken = """[...document.querySelectorAll("main a[href^='#']")]
+      .filter((link) => !document.getElementById(link.hash.slice(1))).map((link) => link.hash)"""
+    assert tab.evaluate(broken) == []
+    accessible(tab)
+
+
 def test_help_explains_every_convention(desk: str, tab: Page) -> None:
     from htc.theory.eliashberg.conventions import CONVENTIONS
 
