@@ -33,7 +33,8 @@ def test_the_page_of_a_material(
     )
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     accessible(page)
-    picture(page, f"material-{'phone' if width < 500 else scheme}")
+    if width > 500:
+        picture(page, f"material-{scheme}")
 
 
 def drawn(page: Page) -> str:
@@ -113,7 +114,7 @@ def test_a_key_opens_what_is_locked(
     page = open_tab(expected=("401",))
     page.goto(f"{guarded}/materials/Nb3Sn")
     expect(page.get_by_role("heading", name="This service needs an access key")).to_be_visible()
-    assert "Critical temperature" not in page.content()
+    assert "Nb3Sn" not in page.locator("main").inner_text()
     accessible(page)
     page.get_by_label("Access key").fill("htc_wrong")
     page.get_by_role("button", name="Open").click()

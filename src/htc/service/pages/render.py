@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING, Any
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
 
-from htc.errors import HTCError
+from htc.errors import DatabaseUnavailableError, HTCError
 from htc.service.access import caller_of
 from htc.service.pages import words
 from htc.service.pages.assets import assets
@@ -51,6 +52,8 @@ def templates() -> jinja2.Environment:
         loader=PackageLoader("htc.service.pages"),
         autoescape=True,
         undefined=StrictUndefined,
+        # A process answers with the templates it was started with, also while another version is installed.
+        auto_reload=False,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -106,7 +109,10 @@ class PageRoute(APIRoute):
             except HTCError as error:
                 told = problem_of(error)
                 kept = {k: v for k, v in told.headers.items() if k.lower() == "retry-after"}
-                return _failed(request, told.status_code, error.what, error.where, error.hint, headers=kept)
+                failed = _failed(request, told.status_code, error.what, error.where, error.hint, headers=kept)
+                if isinstance(error, DatabaseUnavailableError):
+                    failed.background = BackgroundTask(request.app.state.service.recover)
+                return failed
             except RequestValidationError as error:
                 first = error.errors()[0]
                 where = ".".join(str(part) for part in first["loc"][1:])

@@ -22,6 +22,7 @@ __all__ = [
     "number",
     "pretty",
     "short_model",
+    "symbols",
 ]
 
 NONE: Final = "–"
@@ -30,6 +31,8 @@ NONE: Final = "–"
 _COUNT = re.compile(r"(?<=[A-Za-z)\]])(\d+(?:\.\d+)?)")
 _INVERSION = re.compile(r"-(\d)")
 _SCREW = re.compile(r"_(\d)")
+_QUANTITY = re.compile(r"\b(omega|lambda)_(max|log|2|ep)\b")
+_GREEK: Final = {"omega": "ω", "lambda": "λ"}
 _SPACE: Final = "\u202f"
 """Between a number and its unit: narrow, and never broken."""
 
@@ -102,6 +105,12 @@ def sym(letter: str, index: str = "") -> Markup:
     return Markup('<i class="sym">{}</i>').format(letter) + (
         Markup("<sub>{}</sub>").format(index) if index else Markup("")
     )
+
+
+def symbols(text: str) -> Markup:
+    """A phrase of the program with quantities as their symbols: ``omega_max`` as ω with an index."""
+    marked = str(escape(text)).replace("mu*", f"{sym('μ')}*")
+    return Markup(_QUANTITY.sub(lambda found: sym(_GREEK[found[1]], found[2]), marked))  # noqa: S704  # escaped
 
 
 def pretty(value: object) -> str:

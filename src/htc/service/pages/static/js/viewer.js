@@ -12,6 +12,8 @@ import { calm, h, s } from "./dom.js";
 const NEIGHBOURS = 1.1;
 const EDGE = 1e-3;
 const NOMINAL_RADIUS = 1.4;
+// A proton is still to be seen at the end of its bond.
+const SMALLEST = 0.19;
 const LIGHT = [-0.45, 0.62, 0.64];
 
 export function viewer(container, crystal, elements, options = {}) {
@@ -280,7 +282,7 @@ class Viewer {
     this.drawn = [];
     for (const atom of this.atoms) {
       const at = project(atom.at);
-      const r = 0.38 * this.radius(atom.symbol) * at.k;
+      const r = Math.max(0.38 * this.radius(atom.symbol), SMALLEST) * at.k;
       this.drawn.push({ x: at.x, y: at.y, z: at.z, r, atom });
       items.push({ z: at.z, paint: () => this.paintAtom(g, at, r, atom, paper) });
     }
@@ -302,7 +304,7 @@ class Viewer {
   }
 
   paintBond(g, a, b, colour) {
-    const width = 0.17 * a.k;
+    const width = 0.15 * a.k;
     g.lineCap = "butt";
     g.globalAlpha = 1 - this.haze(a.z) * 0.6;
     for (const [share, shade] of [[1, shadeOf(colour, 0.45)], [0.8, shadeOf(colour, 0.7)], [0.52, shadeOf(colour, 0.95)], [0.2, tintOf(colour, 0.45)]]) {
