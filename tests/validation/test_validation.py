@@ -63,12 +63,14 @@ def test_pairs_and_parts() -> None:
         "tc_upper_95ci": 20.0,
         "tc_experiment": None,
         "family": "A15",
+        "confidence_level": "high",
     }
     pairs = compared({**known, "in_training": True}, said, label="a", prediction_id="x")
     pairs += compared({**known, "in_training": False}, said, label="b", prediction_id="y")
     assert compared(known, {**said, "tc_predicted": None}, label="c", prediction_id="z") == []
     told = summarise("reference", pairs, failed=1, refused=["YBa2Cu3O7"])
-    assert set(told["parts"]) == {"all", "trained on", "not trained on", "family A15"}
+    assert set(told["parts"]) == {"all", "trained on", "not trained on", "confidence high", "family A15"}
+    assert "trained on" in told["cautions"][0]
     assert told["parts"]["all"]["coverage"] == 1.0
     assert (told["failed"], told["refused"]) == (1, ["YBa2Cu3O7"])
     by_formula = compared(

@@ -11,7 +11,7 @@ from htc.jobs.task import Entry, Task, as_problem
 from htc.materials.inputs import InputItem
 from htc.store.jobs import Item, pages_of_values
 from htc.validation import Case, Suite, suite, summarise
-from htc.validation.summary import SEEN_WITHIN, compared
+from htc.validation.summary import compared
 
 if TYPE_CHECKING:
     from htc.prediction import Prediction
@@ -65,9 +65,7 @@ def results_of(database: Database, run_id: str, chosen: Suite) -> dict[str, Any]
 
 
 def _about(prediction: Prediction) -> dict[str, Any]:
-    distance = prediction.provenance.get("distance_to_training")
     return {
-        "in_training": None if distance is None else bool(distance < SEEN_WITHIN),
         "tc_experiment_lower_95ci": prediction.tc_experiment_lower_95ci,
         "tc_experiment_upper_95ci": prediction.tc_experiment_upper_95ci,
     }

@@ -147,6 +147,7 @@ def last_validation(database: Database, suite_name: str) -> ValidationAnswer:
         title=chosen.title,
         run=run_answer(run, whole=False),
         parts=run.result["parts"],
+        cautions=run.result["cautions"],
         refused=run.result["refused"],
         failed=run.result["failed"],
         points=points,

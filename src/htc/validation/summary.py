@@ -9,7 +9,7 @@ from typing import Any, Final
 from htc.validation.metrics import metrics_of
 from htc.validation.suites import SuiteName
 
-__all__ = ["SEEN_WITHIN", "Compared", "compared", "summarise"]
+__all__ = ["Compared", "compared", "summarise"]
 
 _INTERVALS: Final = (
     "tc_lower_95ci",
@@ -18,8 +18,16 @@ _INTERVALS: Final = (
     "tc_experiment_lower_95ci",
     "tc_experiment_upper_95ci",
 )
-SEEN_WITHIN: Final = 1e-6
-"""Distance to the training data below which a material was in it."""
+_CAUTIONS: Final[dict[SuiteName, tuple[str, ...]]] = {
+    "reference": (
+        "Some of these compounds were among the calculations that the model was trained on; its files do not "
+        "say which. docs/accuracy.md has what it says of compounds it has not seen.",
+        "The interval against experiment was learned from measured compounds, some of these among them.",
+    ),
+    "formulas": (
+        "mu* is one number for all of them, and the measured Tc is of a sample, not of the computed crystal.",
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +48,8 @@ class Compared:
     pressure_gpa: float
     family: str | None
     in_training: bool | None
-    """Whether the model was trained on this material; None where nobody can say."""
+    """Whether the model was trained on this material; None: its files do not say."""
+    confidence_level: str | None
     source: str
     doi: str | None
     prediction_id: str | None
@@ -62,7 +71,15 @@ def compared(
     empty: dict[str, Any] = dict.fromkeys(_INTERVALS)
     if "formulas" in values:
         return [
-            Compared(**common, **empty, method=name, tc_predicted=tc, family=None, in_training=None)
+            Compared(
+                **common,
+                **empty,
+                method=name,
+                tc_predicted=tc,
+                family=None,
+                in_training=None,
+                confidence_level=None,
+            )
             for name, tc in values["formulas"].items()
             if tc is not None
         ]
@@ -79,6 +96,7 @@ def compared(
             tc_predicted=prediction["tc_predicted"],
             family=prediction["family"],
             in_training=values.get("in_training"),
+            confidence_level=prediction.get("confidence_level"),
         )
     ]
 
@@ -102,6 +120,8 @@ def summarise(
         parts.setdefault("all", []).append(pair)
         if pair.in_training is not None:
             parts.setdefault("trained on" if pair.in_training else "not trained on", []).append(pair)
+        if pair.confidence_level is not None:
+            parts.setdefault(f"confidence {pair.confidence_level}", []).append(pair)
         if pair.family is not None:
             parts.setdefault(f"family {pair.family}", []).append(pair)
     against = [p for p in pairs if p.tc_experiment is not None]
@@ -110,6 +130,7 @@ def summarise(
     return {
         "suite": suite,
         "parts": {name: _metrics(name, some) for name, some in parts.items()},
+        "cautions": list(_CAUTIONS[suite]),
         "pairs": len(pairs),
         "failed": failed,
         "refused": sorted(refused),

@@ -258,7 +258,10 @@ class ValidationPoint(BaseModel):
     pressure_gpa: float = Field(description="Pressure of measurement and prediction, GPa.")
     family: str | None = Field(description="Family of the material.")
     in_training: bool | None = Field(
-        description="Whether the model was trained on this material; null where nobody can say."
+        description="Whether the model was trained on this material; null: its files do not say."
+    )
+    confidence_level: Literal["low", "medium", "high"] | None = Field(
+        description="From the distance to the training data."
     )
     source: str = Field(description="Where the measured value comes from.")
     doi: str | None = Field(description="DOI of that source.")
@@ -272,8 +275,10 @@ class ValidationAnswer(BaseModel):
     title: str = Field(description="What it holds against what.")
     run: RunAnswer = Field(description="The run it comes from.")
     parts: dict[str, ValidationMetrics] = Field(
-        description="Metrics of all pairs and of parts of them: trained on or not, by family, by formula."
+        description="Metrics of all pairs and of parts of them: by confidence, by family, by formula, and of "
+        "what a laboratory is expected to measure."
     )
+    cautions: list[str] = Field(description="What keeps these numbers from saying more than they do.")
     refused: list[str] = Field(description="Cases outside electron-phonon theory, which got no Tc.")
     failed: int = Field(description="Cases that could not be predicted.")
     points: list[ValidationPoint] = Field(description="The pairs.")
