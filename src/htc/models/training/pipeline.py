@@ -74,7 +74,7 @@ class Recipe:
     networks_of_all: int = 0
     """Networks of the default tier trained on all folds, which then speak instead of those without a fold."""
     best_networks_per_fold: int = 1
-    best_networks_of_all: int = 5
+    best_networks_of_all: int = 0
     exclude_formulas: frozenset[str] = frozenset()
     test_fold: int = TEST_FOLD
     workers: int | None = None
