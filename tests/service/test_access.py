@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -12,7 +13,6 @@ import httpx
 import pytest
 import sqlalchemy as sa
 from fastapi import FastAPI
-from fastapi.routing import APIRoute
 
 from htc.errors import SettingsError
 from htc.service import create_app
@@ -57,6 +57,7 @@ def test_without_a_key_nothing_but_health_and_oneself_is_told(guarded: httpx.Cli
         guarded.get("/api/htc/rankings"),
         guarded.get("/api/htc/keys"),
         guarded.get("/metrics"),
+        guarded.get("/optimade/v1/structures"),
         guarded.post(PREDICT, json=MGB2),
         guarded.post("/api/htc/no-such-route", json={}),
     ):
@@ -66,19 +67,25 @@ def test_without_a_key_nothing_but_health_and_oneself_is_told(guarded: httpx.Cli
 
 def test_every_route_of_the_api_says_what_it_requires() -> None:
     public = {"/api/htc/health", "/api/htc/access"}
-    app = create_app(Settings())
-    routes = [r for r in app.routes if isinstance(r, APIRoute) and r.path.startswith(("/api/", "/optimade"))]
-    assert len(routes) > 10
-    for route in routes:
-        schemes = {
-            scope for need in route.dependant._security_dependencies for scope in need.oauth_scopes or ()
-        }
-        if route.path in public:
-            assert not schemes, route.path
-        elif route.methods & {"POST", "PUT", "PATCH", "DELETE"}:
-            assert schemes & {"predict", "run", "admin"}, route.path
-        else:
-            assert schemes & {"read", "predict", "run", "admin"}, route.path
+    paths = create_app(Settings()).openapi()["paths"]
+    assert len(paths) > 20
+    for path, operations in paths.items():
+        for method, operation in operations.items():
+            needed = {scope for need in operation.get("security", ()) for scope in need["access key"]}
+            if path in public:
+                assert not needed, path
+            else:
+                assert needed & ({"read"} if method == "get" else {"predict", "run"}) or "admin" in needed, (
+                    method, path, needed
+                )  # fmt: skip
+
+
+@pytest.mark.parametrize("path", ["/", "/materials/MgB2", "/compare", "/runs", "/spectrum", "/validate"])
+def test_pages_without_a_key_show_nothing_but_where_to_put_one(guarded: httpx.Client, path: str) -> None:
+    answer = guarded.get(path, headers={"Accept": "text/html"})
+    assert answer.status_code == 401
+    assert "access key" in answer.text
+    assert "MgB2" not in answer.text
 
 
 def test_scopes_include_those_before(guarded: httpx.Client, database: Database) -> None:
@@ -155,6 +162,25 @@ def test_keys_are_kept_as_hashes(database: Database) -> None:
         row = str(connection.execute(sa.text("SELECT api_keys::text FROM api_keys")).scalar_one())
     assert made.text.split("_")[2] not in row
     assert made.key.prefix in row
+
+
+def test_no_key_is_ever_logged(
+    guarded: httpx.Client, database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    admin = key(database, "admin")
+    made = guarded.post("/api/htc/keys", json={"name": "x"}, headers=admin).json()["key"]
+    wrong = "htc_00000000_" + "f" * 64
+    for sent in (made, wrong):
+        guarded.get("/api/htc/rankings", headers={"X-API-Key": sent}, params={"model": sent})
+        guarded.post(PREDICT, json=MGB2, headers={"Authorization": f"Bearer {sent}"})
+        guarded.get(f"/no-route/{sent}")
+    logged = "\n".join(
+        f"{r.getMessage()} {r.__dict__}" for r in caplog.records if not r.name.startswith("http")
+    )
+    assert "/api/htc/keys" in logged
+    for text in (admin["Authorization"].removeprefix("Bearer "), made, wrong):
+        assert text.split("_")[2] not in logged
 
 
 def test_keys_over_http(guarded: httpx.Client, database: Database) -> None:

@@ -8,12 +8,13 @@ from fastapi import APIRouter, Path
 from fastapi.responses import PlainTextResponse
 
 from htc.service import examples
+from htc.service.access import Requires
 from htc.service.problems import problem_responses
 from htc.service.schemas.examples import ExampleList
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/api/htc/examples", tags=["htc"])
+router = APIRouter(prefix="/api/htc/examples", tags=["htc"], dependencies=[Requires("read")])
 
 
 @router.get("", operation_id="list_examples")
