@@ -113,7 +113,7 @@ def test_many_who_ask_at_once_share_a_look(database_in_settings: Database, servi
         engine = app.state.health._pulse._engine
         sa.event.listen(engine, "before_cursor_execute", lambda *_: looks.append(1))
         with ThreadPoolExecutor(8) as pool:
-            assert {
-                a.status_code for a in pool.map(lambda _: client.get("/api/htc/health"), range(64))
-            } == {200}
+            assert {a.status_code for a in pool.map(lambda _: client.get("/api/htc/health"), range(64))} == {
+                200
+            }
     assert len(looks) < 64
