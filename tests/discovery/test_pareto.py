@@ -63,6 +63,9 @@ def test_what_has_no_value_is_not_compared() -> None:
     assert [point.label for point in front.points] == ["A", "C"]
     assert (front.compared, front.incomplete, front.unused) == (3, 1, ())
     assert front.hypervolume == pytest.approx(10.0 * 0.4 + 5.0 * 0.1)
+    # The last digits of single precision beat nobody.
+    rows[1] = (1, "b", "B", (10.0000004, 0.2))
+    assert [point.label for point in front_of(rows, objectives).points] == ["A", "C"]
     nobody = front_of([(0, "a", "A", (10.0, None)), (1, "b", "B", (12.0, None))], objectives)
     assert nobody.unused == ("hull_distance_eV",)
     assert [point.label for point in nobody.points] == ["B"]

@@ -16,6 +16,7 @@ __all__ = ["Front", "FrontPoint", "front_of"]
 
 FloatArray = NDArray[np.float64]
 
+_DIGITS: Final = 5
 _MOST_FOR_VOLUME: Final = 300
 """Points of a front whose volume is computed; beyond that it takes minutes with four objectives."""
 
@@ -62,6 +63,13 @@ def references(objectives: Sequence[Objective]) -> FloatArray:
     return oriented(np.array([one.worst for one in objectives]), objectives)
 
 
+def _rounded(values: FloatArray) -> FloatArray:
+    """To five digits: the networks hold to single precision, and what differs by less is the same."""
+    size = np.floor(np.log10(np.abs(values), out=np.zeros_like(values), where=values != 0.0))
+    unit = 10.0 ** (size - (_DIGITS - 1))
+    return np.asarray(np.round(values / unit) * unit)
+
+
 def front_of(rows: Sequence[Row], objectives: Sequence[Objective]) -> Front:
     """The front of candidates.
 
@@ -81,7 +89,7 @@ def front_of(rows: Sequence[Row], objectives: Sequence[Objective]) -> Front:
     table = table[:, used]
     complete = np.flatnonzero(~np.isnan(table).any(axis=1))
     better = oriented(table[complete], chosen)
-    best = non_dominated(better)
+    best = non_dominated(_rounded(better))
     points = tuple(
         FrontPoint(rows[i][0], rows[i][1], rows[i][2], tuple(float(v) for v in table[i]))
         for i in complete[best]
