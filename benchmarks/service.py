@@ -96,8 +96,8 @@ def main() -> None:
             for name, path, body in (
                 ("health", "/api/htc/health", None),
                 ("cached predict", "/api/htc/predict", question),
-                (f"first ranking page of {arguments.rows:,} rows", "/api/htc/rankings?limit=50", None),
-                ("ranking page, Nb and no O", "/api/htc/rankings?limit=50&element=Nb&without=O", None),
+                (f"first ranking page of {arguments.rows:,} rows", "/api/htc/rankings?n=50", None),
+                ("ranking page, Nb and no O", "/api/htc/rankings?n=50&elements=Nb&without=O", None),
             ):
                 rate, words = wrk(served.url + path, body=body, **load)
                 print(f"{name}: {rate:.0f}/s, {words}", flush=True)

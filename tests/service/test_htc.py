@@ -275,7 +275,7 @@ def test_the_description_names_every_answer(client: Client) -> None:
     paths = client.get("/openapi.json").json()["paths"]
     assert set(paths) >= {"/api/htc/health", "/api/htc/predict", "/api/bete/predict", "/api/htc/rankings"}
     assert set(paths["/api/htc/predict"]["post"]["responses"]) >= {"200", "400", "404", "422", "503"}
-    assert set(paths["/api/htc/health"]["get"]["responses"]) == {"200", "503"}
+    assert set(paths["/api/htc/health"]["get"]["responses"]) >= {"200", "503"}
 
 
 def test_an_unforeseen_fault_is_a_problem_without_its_innards(

@@ -19,11 +19,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from anyio import CapacityLimiter, to_thread
+from fastapi import Response
 
 from htc.errors import DatabaseUnavailableError, InputError, SchemaError, StorageError, StoreError
 from htc.prediction import Failure, Material, Prediction
+from htc.service.answers import dumps
 from htc.service.batching import MicroBatcher
 from htc.service.metrics import Outcome
+from htc.service.sharing import SharedLooks
 from htc.store import save
 from htc.store.records import Record, prediction_records, records_by_hash
 
@@ -46,6 +49,10 @@ _READERS: Final = 4
 """Threads that read structures."""
 _ASKERS: Final = 8
 """Threads that ask the database."""
+_READ_AT_ONCE: Final = 64
+"""Stored predictions read by one statement."""
+_LOOKERS: Final = 4
+"""Threads that look at pages which many may ask for."""
 _REMEMBERED: Final = 20_000
 """Questions whose hash is known without reading their material again."""
 
@@ -127,7 +134,11 @@ class PredictionDesk:
         self._predictor = service.predictor()
         self._readers = CapacityLimiter(_READERS)
         self._askers = CapacityLimiter(_ASKERS)
+        self._looks = SharedLooks(_LOOKERS)
         self._known: OrderedDict[Hashable, str] = OrderedDict()
+        self._lookup: MicroBatcher[str, Record | None] = MicroBatcher(
+            self._look_up, most=_READ_AT_ONCE, waiting=100 * WAITING, name="htc-read", together=(StoreError,)
+        )
         self._model: MicroBatcher[tuple[Material, float, bool], Prediction] = MicroBatcher(
             self._predict, most=TOGETHER, waiting=WAITING, name="htc-predict"
         )
@@ -143,6 +154,7 @@ class PredictionDesk:
         """Finish what waits and end the threads."""
         self._model.close()
         self._store.close()
+        self._lookup.close()
 
     async def ask(self, question: Question) -> tuple[Record, bool]:
         """The stored prediction that answers a question, and whether it was made for it.
@@ -194,13 +206,21 @@ class PredictionDesk:
         """Run a look into the database in a thread."""
         return await to_thread.run_sync(work, limiter=self._askers)
 
+    async def page(self, key: Hashable, look: Callable[[], object]) -> Response:
+        """The answer with what a look into the database finds; many who ask for the same share it."""
+        body = await self._looks.take(key, lambda: dumps(look()))
+        return Response(body, media_type="application/json")
+
     async def _from_store(self, hashes: dict[int, str | None]) -> dict[int, Record]:
         """What is stored under hashes, by the same numbers."""
-        wanted = sorted({found for found in hashes.values() if found is not None})
-        if not wanted:
-            return {}
-        records = await self.in_thread(lambda: records_by_hash(self._service.database, wanted))
-        return {i: records[h] for i, h in hashes.items() if h is not None and h in records}
+        wanted = {i: found for i, found in hashes.items() if found is not None}
+        looked = [asyncio.wrap_future(self._lookup.submit(found)) for found in wanted.values()]
+        records = await asyncio.gather(*looked)
+        return {i: record for i, record in zip(wanted, records, strict=True) if record is not None}
+
+    def _look_up(self, hashes: Sequence[str]) -> list[Record | None]:
+        found = records_by_hash(self._service.database, list(dict.fromkeys(hashes)))
+        return [found.get(one) for one in hashes]
 
     async def _answer(self, question: Question, bulk: bool) -> tuple[Record, bool]:
         material = await to_thread.run_sync(self._prepared, question, limiter=self._readers)

@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-import sqlalchemy as sa
-
 from htc.errors import InputError, NotFoundError
 from htc.store.calendar import in_calendar
+from htc.store.plain import plain_records
 
 if TYPE_CHECKING:
     from htc.store.database import Database
@@ -145,7 +144,8 @@ def records_by_hash(database: Database, hashes: Sequence[str]) -> dict[str, Reco
     text = f"SELECT {_ANSWER}{_FROM} WHERE p.input_hash = ANY(%(hashes)s) AND p.deleted_at IS NULL"
     with database.connect() as connection:
         return {
-            record["input_hash"]: record for record in _records(connection, text, {"hashes": list(hashes)})
+            record["input_hash"]: record
+            for record in plain_records(connection, text, {"hashes": list(hashes)})
         }
 
 
@@ -157,7 +157,7 @@ def prediction_records(database: Database, ids: Sequence[str]) -> dict[str, Reco
     """
     text = f"SELECT {_ANSWER}{_FROM} WHERE p.id = ANY(%(ids)s)"
     with database.connect() as connection:
-        return {record["id"]: record for record in _records(connection, text, {"ids": list(ids)})}
+        return {record["id"]: record for record in plain_records(connection, text, {"ids": list(ids)})}
 
 
 def prediction_record(database: Database, prediction_id: str) -> Record:
@@ -174,10 +174,10 @@ def prediction_record(database: Database, prediction_id: str) -> Record:
     """
     wanted = _plain_text(prediction_id, "prediction")
     with database.connect() as connection:
-        found = _records(connection, f"{_WHOLE} WHERE p.id = %(id)s", {"id": wanted})
+        found = plain_records(connection, f"{_WHOLE} WHERE p.id = %(id)s", {"id": wanted})
         if not found and len(wanted) >= 4:
             begins = wanted.lower().replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_") + "%"
-            found = _records(
+            found = plain_records(
                 connection, f"{_WHOLE} WHERE p.id LIKE %(begins)s ORDER BY p.id LIMIT 6", {"begins": begins}
             )
     if not found and len(wanted) < 4:
@@ -200,7 +200,7 @@ def records_of_formula(database: Database, reduced_formula: str, most: int) -> t
     """
     values = {"formula": reduced_formula, "most": most}
     with database.connect() as connection:
-        found = _records(
+        found = plain_records(
             connection,
             f"SELECT {_ANSWER}, s.spacegroup_number, s.nsites, s.volume{_FROM}"
             " LEFT JOIN structures AS s ON s.hash = p.structure_hash"
@@ -227,7 +227,7 @@ def bete_run_record(database: Database, run_id: str) -> Record:
     found: list[Record] = []
     if _is_uuid(run_id):
         with database.connect() as connection:
-            found = _records(
+            found = plain_records(
                 connection,
                 f"SELECT {_RUN} FROM bete_runs AS b WHERE b.id = %(id)s::uuid",  # noqa: S608  # own text
                 {"id": run_id},
@@ -245,7 +245,7 @@ def structure_record(database: Database, structure_hash: str) -> Record:
         StoreError: the database does not answer.
     """
     with database.connect() as connection:
-        found = _records(
+        found = plain_records(
             connection,
             "SELECT hash, structure, reduced_formula, anonymous_formula, elements, nelements, nsites, volume,"
             " spacegroup_number, created_at AT TIME ZONE 'UTC' AS created_at FROM structures"
@@ -299,7 +299,7 @@ def model_records(database: Database) -> list[Record]:
         StoreError: the database does not answer.
     """
     with database.connect() as connection:
-        return _records(
+        return plain_records(
             connection,
             "SELECT id, first_used_at AT TIME ZONE 'UTC' AS first_used_at, card ->> 'description'"
             " AS description FROM models ORDER BY first_used_at DESC, id",
@@ -316,19 +316,13 @@ def model_record(database: Database, model_id: str) -> Record | None:
     if "\0" in model_id:
         return None
     with database.connect() as connection:
-        found = _records(
+        found = plain_records(
             connection,
             "SELECT id, first_used_at AT TIME ZONE 'UTC' AS first_used_at, card FROM models"
             " WHERE id = %(id)s",
             {"id": model_id},
         )
     return found[0] if found else None
-
-
-def _records(connection: sa.Connection, text: str, values: Record) -> list[Record]:
-    result = connection.exec_driver_sql(text, values)
-    names = tuple(result.keys())
-    return [dict(zip(names, row, strict=True)) for row in result]
 
 
 def _plain_text(given: str, what: str) -> str:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from htc.store.conditions import EVERYTHING, Condition, conditions_of
+from htc.store.plain import plain_rows
 from htc.store.selectivity import most_selective
 from htc.store.tables import RANKED, RANKED_FROM_K, SET_ASIDE
 
@@ -173,7 +174,7 @@ def _step(
         )
         values |= {"after_tc": after.tc, "after_id": after.id}
     text = _every_row(columns, stretch, place, n) if size is None else _some(columns, stretch, place, n, size)
-    return connection.exec_driver_sql(text, values).all()
+    return plain_rows(connection, text, values)
 
 
 def _every_row(columns: str, stretch: _Stretch, place: str, n: int) -> str:

@@ -35,7 +35,7 @@ async def get_material(
     formula: str = Path(min_length=1, max_length=200, description="Chemical formula.", examples=["MgB2"]),
 ) -> Response:
     """Everything known of a formula: predictions, crystals, stability, spectra, measured values."""
-    return JSONAnswer(await service.desk.in_thread(lambda: materials.material(service, formula)))
+    return await service.desk.page(("material", formula), lambda: materials.material(service, formula))
 
 
 @router.get(
@@ -47,7 +47,7 @@ async def get_material(
 )
 async def list_models(service: ServiceState) -> Response:
     """The models in use, and those that once spoke here."""
-    return JSONAnswer(await service.desk.in_thread(lambda: models.model_list(service)))
+    return await service.desk.page("models", lambda: models.model_list(service))
 
 
 @router.get(
@@ -62,7 +62,7 @@ async def get_model(
     model_id: str = Path(min_length=1, max_length=200, description="Id of the model."),
 ) -> Response:
     """The card of a model: training data, metrics, calibration, limits."""
-    return JSONAnswer(await service.desk.in_thread(lambda: models.model_card(service, model_id)))
+    return await service.desk.page(("model", model_id), lambda: models.model_card(service, model_id))
 
 
 @router.get(
