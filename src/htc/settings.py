@@ -147,8 +147,8 @@ class Settings(BaseSettings):
     )
     embedded_database: bool = Field(
         default=True,
-        description="Whether the embedded PostgreSQL may be used where HTC_DATABASE_URL is unset. The container"
-        " says false: a database that is gone with its machine must not take the place of the real one.",
+        description="Whether the embedded PostgreSQL may be used where HTC_DATABASE_URL is unset. The "
+        "container says false: a database that is gone with its machine must not take the real one's place.",
     )
     log_format: Literal["text", "json"] = Field(
         default="text",

@@ -125,7 +125,7 @@ def test_requests_are_counted_by_route_and_status(client: Client) -> None:
     for path in ("/api/htc/predict", "/nowhere/1", "/nowhere/2"):
         client.get(path)
     client.get("/api/htc/models", headers={"Host": "elsewhere.example"})
-    client.request("BREW", "/coffee")
+    client.request("PROPFIND", "/coffee")
     families = scrape(client)
 
     def count(**labels: str) -> float:
