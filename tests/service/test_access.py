@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -143,6 +145,27 @@ def test_a_revoked_key_stops_within_seconds(
     while guarded.get("/api/htc/rankings", headers=headers).status_code == 200:
         assert time.monotonic() < deadline
     problem(guarded.get("/api/htc/rankings", headers=headers), 401, "unauthenticated")
+
+
+def test_without_its_database_nobody_is_let_in_and_nobody_is_called_wrong(
+    serving: Serving, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("htc.service.access.keyring.REVOKED_WITHIN_S", 0.0)
+    with serving(create_app(Settings(access="keys", home=tmp_path))) as client:
+        with Database.open(Settings(home=tmp_path)) as database:
+            headers = key(database, "read")
+        assert client.get("/api/htc/rankings", headers=headers).status_code == 200
+        pid = int(next((tmp_path / "postgres").rglob("postmaster.pid")).read_text().split()[0])
+        os.kill(pid, signal.SIGKILL)
+        answer = client.get("/api/htc/rankings", headers=headers)
+        problem(answer, 503, "database-unavailable")
+        assert answer.headers["retry-after"].isdigit()
+        # The embedded server is started again by what was refused.
+        deadline = time.monotonic() + 60
+        while client.get("/api/htc/rankings", headers=headers).status_code == 503:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        assert client.get("/api/htc/rankings", headers=headers).status_code == 200
 
 
 def test_the_use_of_a_key_is_noted_once_a_minute(guarded: httpx.Client, database: Database) -> None:

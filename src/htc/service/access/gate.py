@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from htc.errors import HTCError
+from starlette.background import BackgroundTask
+
+from htc.errors import DatabaseUnavailableError, HTCError
 from htc.service.access.caller import Caller, Refusal
 from htc.service.access.requires import refusal
 from htc.service.problems import problem_of
@@ -47,7 +49,10 @@ class Gate:
             try:
                 key = await self._keyring.find(text)
             except HTCError as error:
-                await problem_of(error)(scope, receive, send)
+                answer = problem_of(error)
+                if isinstance(error, DatabaseUnavailableError):
+                    answer.background = BackgroundTask(scope["app"].state.service.recover)
+                await answer(scope, receive, send)
                 return
             refused = "unknown" if key is None else key.fault()
         caller = scope["htc.caller"] = Caller(self._mode, address, key, refused)
