@@ -76,7 +76,12 @@ export async function ask(path, options = {}) {
 async function problemOf(response) {
   let told = {};
   try {
-    told = await response.json();
+    if (response.headers.get("Content-Type")?.startsWith("text/html")) {
+      const page = new DOMParser().parseFromString(await response.text(), "text/html");
+      told.detail = page.querySelector("[data-what]")?.textContent.trim();
+    } else {
+      told = await response.json();
+    }
   } catch {
     // An answer from something between us and the service.
   }

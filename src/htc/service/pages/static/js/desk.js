@@ -311,3 +311,8 @@ addEventListener("drop", (event) => {
 chips();
 recount();
 compared();
+
+// What was typed before this module was there, or a browser put back into the fields, counts as well.
+const inAddress = new URLSearchParams([...new URLSearchParams(location.search)].filter(([name, value]) => fieldOf(name) && value.trim()));
+const sorted = (query) => [...query].map(([name, value]) => `${name}=${value.trim()}`).sort().join("&");
+if (sorted(wish()) !== sorted(inAddress)) changed(true);
