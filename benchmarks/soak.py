@@ -70,7 +70,11 @@ class Soak:
             return "structure", {"method": "POST", "url": "/api/htc/predict", "json": body}
         if dice < 0.37:
             formulas = [f"{a}3{b}" for a, b in (self.random.sample(ELEMENTS, 2) for _ in range(8))]
-            return "screen", {"method": "POST", "url": "/api/htc/screen", "json": {"formulas": formulas}}
+            return "screen", {
+                "method": "POST",
+                "url": "/api/htc/screen",
+                "json": {"candidates": {"formulas": formulas}},
+            }
         if dice < 0.45 and self.jobs:
             return "results", {"method": "GET", "url": f"/api/htc/results/{self.random.choice(self.jobs)}"}
         pages = ("/", "/api/htc/rankings?limit=50", "/api/htc/health", "/metrics", "/materials/MgB2",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -12,6 +13,7 @@ from fastapi import FastAPI
 from httpx import Client
 
 from htc.service import create_app
+from htc.service.health import HealthWatch
 from htc.settings import Settings
 from htc.store import Database
 from htc.store.fitness import FITS_SINCE
@@ -117,3 +119,24 @@ def test_many_who_ask_at_once_share_a_look(database_in_settings: Database, servi
                 200
             }
     assert len(looks) < 64
+
+
+def test_who_is_served_first_may_ask_again_before_the_others_are(
+    database_in_settings: Database, serving: Serving
+) -> None:
+    """Each waits for the look it found under way, also when the next has begun meanwhile."""
+    app = create_app(Settings())
+    with serving(app):
+        service = app.state.service
+
+        async def ask(watch: HealthWatch) -> set[str]:
+            return {(await watch.answer())[0].status for _ in range(20)}
+
+        async def together() -> list[set[str]]:
+            watch = HealthWatch(service, fresh_for_s=0.0)
+            try:
+                return await asyncio.gather(*(ask(watch) for _ in range(8)))
+            finally:
+                watch.close()
+
+        assert asyncio.run(together()) == [{"ok"}] * 8

@@ -55,10 +55,12 @@ class HealthWatch:
             return self._known[1]
         if self._look is None or self._look.done():
             self._look = asyncio.create_task(self._find_out())
-        done, _ = await asyncio.wait([self._look], timeout=PATIENCE_S)
+        # The one that this request waits for: when it ends, whoever is served first may start the next.
+        look = self._look
+        done, _ = await asyncio.wait([look], timeout=PATIENCE_S)
         if not done:
             return _answer(_unanswered(f"the database did not answer within {PATIENCE_S:g} s"))
-        return self._look.result()
+        return look.result()
 
     def forget(self) -> None:
         """Look anew when asked next: something was seen to fail."""
