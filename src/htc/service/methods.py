@@ -21,6 +21,8 @@ __all__ = ["USUAL_MU_STARS", "methods_of", "prediction_methods", "spectrum_for"]
 USUAL_MU_STARS: Final = (0.10, 0.13)
 """Where the field quotes Tc; the prediction's own comes on top."""
 
+_MOMENTS: Final = ("lambda_ep", "omega_log", "omega_2")
+
 _SAMPLES: Final = 4_000
 """Samples of an interval: its ends scatter by 2 %."""
 
@@ -49,7 +51,9 @@ def methods_of(record: Record, *, eliashberg: bool) -> Record:
     mu_stars = sorted({*USUAL_MU_STARS, *([record["mu_star"]] if record["mu_star"] is not None else [])})
     rows: list[Record] = []
     if record["lambda_ep"] is not None and record["omega_log"] is not None:
-        rows += [row for mu_star in mu_stars for row in _closed_formulas(record, mu_star)]
+        moments = tuple(record[name] for name in _MOMENTS)
+        spreads = tuple(record[f"{name}_uncertainty"] for name in _MOMENTS)
+        rows += [row for mu_star in mu_stars for row in _closed_formulas(moments, spreads, mu_star)]
     if eliashberg and spectrum is not None:
         key = (tuple(spectrum.omega_mev.tolist()), tuple(spectrum.alpha2f.tolist()))
         rows += [row for mu_star in mu_stars for row in _eliashberg(key, mu_star)]
@@ -66,7 +70,6 @@ def spectrum_for(record: Record) -> tuple[Spectrum | None, str | None]:
 
     None where there is neither. Origins are ``measured``, ``surrogate`` (stored) and ``formed`` (just now).
     """
-    from htc.models.surrogate_spectrum import surrogate_spectrum
     from htc.spectra import Spectrum
 
     omega, values = record["alpha2f_omega"], record["alpha2f_alpha2f"]
@@ -77,39 +80,48 @@ def spectrum_for(record: Record) -> tuple[Spectrum | None, str | None]:
             return None, None
     if record["lambda_ep"] is None or record["omega_log"] is None:
         return None, None
+    formed = _surrogate(record["lambda_ep"], record["omega_log"], record["omega_2"])
+    return formed, None if formed is None else "formed"
+
+
+@lru_cache(maxsize=256)
+def _surrogate(lambda_ep: float, omega_log: float, omega_2: float | None) -> Spectrum | None:
+    from htc.models.surrogate_spectrum import surrogate_spectrum
+
     try:
-        formed = surrogate_spectrum(record["lambda_ep"], record["omega_log"], omega_2_k=record["omega_2"])
+        return surrogate_spectrum(lambda_ep, omega_log, omega_2_k=omega_2)
     except (InputError, SpectrumError):
-        return None, None
-    return formed, "formed"
+        return None
 
 
-def _closed_formulas(record: Record, mu_star: float) -> list[Record]:
+@lru_cache(maxsize=1024)
+def _closed_formulas(
+    values: tuple[float | None, ...], spreads: tuple[float | None, ...], mu_star: float
+) -> tuple[Record, ...]:
     from htc.theory import FORMULAS, log_covariance, propagate, status
     from htc.theory.empirical import Status
 
-    names = ("lambda_ep", "omega_log", "omega_2")
-    values = [record[name] for name in names]
-    spreads = [record[f"{name}_uncertainty"] for name in names]
     rows = []
     for name, formula in FORMULAS.items():
         row = _row(name, formula.title, formula.doi, mu_star, None)
         n = 3 if formula.needs_omega_2 else 2
-        if any(value is None for value in values[:n]):
+        known = [value for value in values[:n] if value is not None]
+        widths = [spread for spread in spreads[:n] if spread is not None]
+        if len(known) < n:
             row["reason"] = "omega_2 is not known"
             rows.append(row)
             continue
-        omega_2 = values[2] if n == 3 else None
+        omega_2 = known[2] if n == 3 else None
         try:
-            row["tc_kelvin"] = float(formula(values[0], values[1], mu_star, omega_2_k=omega_2))
-            code = status(name, values[0], values[1], mu_star, omega_2_k=omega_2)
+            row["tc_kelvin"] = float(formula(known[0], known[1], mu_star, omega_2_k=omega_2))
+            code = status(name, known[0], known[1], mu_star, omega_2_k=omega_2)
             row["reason"] = Status(int(code)).reason
-            if all(spread is not None for spread in spreads[:n]):
+            if len(widths) == n:
                 found = propagate(
-                    values[0],
-                    values[1],
+                    known[0],
+                    known[1],
                     mu_star,
-                    covariance=log_covariance(values[:n], spreads[:n]),
+                    covariance=log_covariance(known, widths),
                     omega_2_k=omega_2,
                     formula=name,
                     samples=_SAMPLES,
@@ -118,10 +130,10 @@ def _closed_formulas(record: Record, mu_star: float) -> list[Record]:
         except InputError as error:
             row["reason"] = error.what
         rows.append(row)
-    return rows
+    return tuple(rows)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)
 def _eliashberg(key: tuple[tuple[float, ...], tuple[float, ...]], mu_star: float) -> tuple[Record, ...]:
     from htc.spectra import Spectrum
     from htc.theory.eliashberg.conventions import CONVENTIONS

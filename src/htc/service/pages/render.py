@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from markupsafe import Markup
 from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
 
@@ -58,10 +59,23 @@ def templates() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.globals.update(
-        static=assets().url, version=__version__, axis_ticks=words.AXIS_TICKS_K, sym=words.sym
+        static=assets().url,
+        version=__version__,
+        axis_ticks=words.AXIS_TICKS_K,
+        sym=words.sym,
+        periodic_table_cells=_periodic_table_cells,
     )
     environment.filters.update({name: getattr(words, name) for name in words.__all__ if name.islower()})
     return environment
+
+
+@lru_cache(maxsize=1)
+def _periodic_table_cells() -> Markup:
+    """The buttons of the periodic table, which are the same on every page."""
+    from htc.service.pages.elements import periodic_table
+
+    template = templates().get_template("_periodic_table.html")
+    return Markup(template.render(elements=periodic_table()))  # noqa: S704  # rendered by an escaping template
 
 
 def page(

@@ -10,7 +10,6 @@ from fastapi.responses import RedirectResponse, StreamingResponse
 from htc.service.pages import PageRoute, assets, page
 from htc.service.pages.csv_rows import csv_of
 from htc.service.pages.desk import CHOICES, read_wish, rows_of
-from htc.service.pages.elements import periodic_table
 from htc.service.pages.material import material_view, methods_part, nothing_known
 from htc.service.state import ServiceState
 from htc.store.records import prediction_record
@@ -43,7 +42,6 @@ def desk(request: Request, service: ServiceState, after: str | None = None) -> R
         rows=rows,
         cursor=cursor,
         more="/?" + urlencode({**wish.given, "after": cursor or ""}, safe=","),
-        elements=periodic_table(),
         choices=CHOICES,
     )
 

@@ -77,7 +77,6 @@ export const axisPercent = (kelvins) => {
 // An interval as a bar: {tc, low, high, measured} in K, any of them null.
 export function intervalBar({ tc, low, high, measured = null }) {
   const bar = s("svg", { class: "interval-bar", viewBox: "0 0 100 12", preserveAspectRatio: "none", "aria-hidden": "true" });
-  for (const tick of AXIS.ticks) bar.append(s("line", { class: "at", x1: axisPercent(tick), x2: axisPercent(tick), y1: 0, y2: 12 }));
   if (low !== null && high !== null) {
     const from = axisPercent(low);
     bar.append(s("rect", { class: "span", x: from, y: 4, width: Math.max(axisPercent(high) - from, 0.4), height: 4 }));
