@@ -40,6 +40,7 @@ from htc.service.runs import Streams
 from htc.service.shutdown import on_stop
 from htc.service.state import Service
 from htc.service.tracing import tracing
+from htc.service.warming import warm_up
 from htc.settings import Settings, get_settings
 from htc.store import Database, RankingRefresher
 from htc.version import __version__
@@ -61,7 +62,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        told.use_model(await run_in_threadpool(load_model, chosen.model, chosen.tier), chosen.tier)
+        await run_in_threadpool(warm_up, chosen)
+        told.use_model(load_model(chosen.model, chosen.tier), chosen.tier)
         database = await run_in_threadpool(Database.open, chosen)
         rankings = RankingRefresher(database)
         service = Service(chosen, database, rankings, told)
