@@ -49,3 +49,9 @@ def client(database_in_settings: Database) -> Iterator[httpx.Client]:
     """A client of a service whose database is ``database``."""
     with _serving(create_app(Settings())) as running:
         yield running
+
+
+@pytest.fixture(autouse=True)
+def _health_is_looked_at_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A good state is told again for half a second; tests break things faster than that."""
+    monkeypatch.setattr("htc.service.health.FRESH_FOR_S", 0.0)

@@ -101,6 +101,7 @@ async def _htc_error(request: Request, error: Exception) -> JSONResponse:
         raise error
     answer = problem_of(error)
     if isinstance(error, errors.DatabaseUnavailableError):
+        request.app.state.health.forget()
         answer.background = BackgroundTask(request.app.state.service.recover)
     return answer
 
