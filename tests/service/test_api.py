@@ -352,6 +352,20 @@ def test_a_spectrum_tells_everything(htc: Client, database: Database, tmp_path: 
     assert count(database, "htc_predictions") == 0
 
 
+def test_a_file_is_uploaded_as_a_form(htc: Client, tmp_path: Path) -> None:
+    file = tmp_path / "MgB2.a2f"
+    file.write_text(example_text("spectrum", "MgB2"))
+    wishes: dict[str, Any] = {"mu_star": 0.12, "eliashberg": False, "store": True, "formula": "MgB2"}
+    uploaded = htc.spectrum_file(file, **wishes)
+    assert uploaded == htc.spectrum(file.read_text(), file_name="MgB2.a2f", **wishes)
+    assert uploaded.prediction is not None
+    assert uploaded.prediction.spectrum_origin == "measured"
+    for content, said in ((b"", "empty"), (b"CDF\x01rest", "netCDF"), (b"\x1f\x8brest\x00", "binary")):
+        file.write_bytes(content)
+        with pytest.raises(InputError, match=said):
+            htc.spectrum_file(file)
+
+
 def test_a_spectrum_as_arrays_and_its_conventions(htc: Client) -> None:
     omega = [0.5 * i for i in range(1, 61)]
     alpha2f = [max(0.0, 0.6 - abs(w - 18.0) / 20.0) for w in omega]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
+from os import PathLike
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 from urllib.parse import quote
@@ -208,6 +210,15 @@ class Client:
         """
         body = _without_none(text=text, **fields)
         return SpectrumAnswer.model_validate(self._post("/api/htc/spectrum", body))
+
+    def spectrum_file(self, path: str | PathLike[str], **fields: Any) -> SpectrumAnswer:
+        """The same of a file; ``fields`` are those of :class:`~htc.service.schemas.SpectrumOptions`."""
+        file = Path(path)
+        form = {name: _query_value(value) for name, value in fields.items() if value is not None}
+        answer = self._http.request(
+            "POST", "/api/htc/spectrum/file", data=form, files={"file": (file.name, file.read_bytes())}
+        )
+        return SpectrumAnswer.model_validate(answer.json())
 
     def bete_predict(
         self,

@@ -12,6 +12,8 @@ from htc.errors import BusyError
 
 __all__ = ["MicroBatcher"]
 
+_MOMENT_S: Final = 0.02
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -19,14 +21,15 @@ Result = TypeVar("Result")
 class MicroBatcher(Generic[Item, Result]):
     """A thread that takes whatever was asked while it was busy, and works on all of it at once.
 
-    A request that comes alone is worked on at once and alone: nothing ever waits for company. Items handed
-    in as ``bulk`` stand behind all others.
+    A request that comes alone is worked on at once and alone: nothing waits for company that nobody has seen.
+    Items handed in as ``bulk`` stand behind all others.
 
     Args:
         work: gives a result, or the error, for every item, in order. It is called in one thread.
         most: items it gets at once.
         waiting: items that may wait; more are refused.
         name: of the thread.
+        expected: how many items are on their way here; a batch waits for them a moment.
         together: errors of ``work`` that are the fate of every item of a call. After any other the items are
             tried one by one, so that one cannot spoil the rest.
     """
@@ -38,6 +41,7 @@ class MicroBatcher(Generic[Item, Result]):
         most: int,
         waiting: int,
         name: str,
+        expected: Callable[[], int] | None = None,
         together: tuple[type[Exception], ...] = (),
     ) -> None:
         """Start the thread."""
@@ -45,6 +49,7 @@ class MicroBatcher(Generic[Item, Result]):
         self._most: Final = most
         self._waiting: Final = waiting
         self._together = together
+        self._expected = expected
         self._first: deque[tuple[Item, Future[Result]]] = deque()
         self._bulk: deque[tuple[Item, Future[Result]]] = deque()
         self._wake = threading.Condition()
@@ -94,8 +99,15 @@ class MicroBatcher(Generic[Item, Result]):
         """What is worked on next; empty: closed, and nothing is left."""
         with self._wake:
             self._wake.wait_for(lambda: self._first or self._bulk or self._closed)
+            if self._expected is not None:
+                self._wake.wait_for(self._complete, timeout=_MOMENT_S)
             source = self._first or self._bulk
             return [source.popleft() for _ in range(min(len(source), self._most))]
+
+    def _complete(self) -> bool:
+        """Whether a batch would not grow by waiting."""
+        here = max(len(self._first), len(self._bulk))
+        return self._closed or here >= self._most or self._expected is None or self._expected() == 0
 
     def _results(self, items: Sequence[Item]) -> Sequence[Result | Exception]:
         try:

@@ -135,12 +135,18 @@ class PredictionDesk:
         self._readers = CapacityLimiter(_READERS)
         self._askers = CapacityLimiter(_ASKERS)
         self._looks = SharedLooks(_LOOKERS)
+        self._on_the_way = 0
+        """Materials that are being read, and will be handed to the model."""
         self._known: OrderedDict[Hashable, str] = OrderedDict()
         self._lookup: MicroBatcher[str, Record | None] = MicroBatcher(
             self._look_up, most=_READ_AT_ONCE, waiting=100 * WAITING, name="htc-read", together=(StoreError,)
         )
         self._model: MicroBatcher[tuple[Material, float, bool], Prediction] = MicroBatcher(
-            self._predict, most=TOGETHER, waiting=WAITING, name="htc-predict"
+            self._predict,
+            most=TOGETHER,
+            waiting=WAITING,
+            name="htc-predict",
+            expected=lambda: self._on_the_way,
         )
         self._store: MicroBatcher[tuple[Prediction, Question], tuple[Record, bool]] = MicroBatcher(
             self._save,
@@ -223,10 +229,14 @@ class PredictionDesk:
         return [found.get(one) for one in hashes]
 
     async def _answer(self, question: Question, bulk: bool) -> tuple[Record, bool]:
-        material = await to_thread.run_sync(self._prepared, question, limiter=self._readers)
-        # Other words for what was asked before.
-        meaning = (*material.identity, question.pressure_gpa, question.mu_star, question.with_spectrum)
-        known = await self._from_store({0: self._known.get(meaning)})
+        self._on_the_way += 1
+        try:
+            material = await to_thread.run_sync(self._prepared, question, limiter=self._readers)
+            # Other words for what was asked before.
+            meaning = (*material.identity, question.pressure_gpa, question.mu_star, question.with_spectrum)
+            known = await self._from_store({0: self._known.get(meaning)})
+        finally:
+            self._on_the_way -= 1
         if known:
             self._remember(question, material, known[0]["input_hash"], meaning)
             return known[0], False

@@ -19,14 +19,16 @@ from htc.store import save
 from htc.store.records import Record, prediction_records
 
 if TYPE_CHECKING:
-    from htc.service.schemas import SpectrumRequest
+    from htc.service.schemas import SpectrumOptions, SpectrumRequest
     from htc.service.state import Service
     from htc.spectra import Flag, Spectrum
 
-__all__ = ["analyse"]
+__all__ = ["analyse", "wish_of"]
 
 SCANNED: Final = tuple(round(0.04 + 0.01 * i, 2) for i in range(22))
 """mu* of a scan, 0.04 to 0.25."""
+
+_NETCDF: Final = (b"CDF\x01", b"CDF\x02", b"CDF\x05", b"\x89HDF\r\n\x1a\n")
 
 _MEANING: Final = "as in the formula: at the phonon cutoff, without rescaling"
 
@@ -70,6 +72,31 @@ async def analyse(service: Service, wish: SpectrumRequest, created_by: str) -> R
             lambda: _stored(service, wish, spectra, chosen, created_by)
         )
     return answer
+
+
+def wish_of(content: bytes, name: str | None, options: SpectrumOptions) -> SpectrumRequest:
+    """The request that an uploaded file stands for.
+
+    Raises:
+        SpectrumError: it is empty, too large, or not text.
+    """
+    from htc.service.schemas import SpectrumRequest
+    from htc.service.schemas.spectra import MAX_SPECTRUM_CHARACTERS
+
+    where = (name or "file")[:200]
+    if not content:
+        raise SpectrumError("the file is empty", where=where)
+    if content.startswith(_NETCDF):
+        raise SpectrumError(
+            "netCDF files are not read over the network", where=where, hint="`htc tc FILE --json` reads them"
+        )
+    if len(content) > MAX_SPECTRUM_CHARACTERS:
+        raise SpectrumError(
+            f"the file has {len(content) / 1e6:.1f} MB, more than {MAX_SPECTRUM_CHARACTERS / 1e6:g} MB",
+            where=where,
+        )
+    said = {key: getattr(options, key) for key in type(options).model_fields if key != "file"}
+    return SpectrumRequest(**said, text=content.decode("utf-8-sig", "replace"), file_name=where)
 
 
 def _read(wish: SpectrumRequest) -> list[Spectrum]:
