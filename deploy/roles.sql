@@ -1,0 +1,24 @@
+-- The two roles of a deployment, once, by an administrator of the database `htc`. Safe to run again.
+--
+--   psql -d htc -v owner_password=... -v app_password=... -f deploy/roles.sql
+--
+-- htc_owner owns the tables and migrates; htc_app is the service and its workers, which read and write rows.
+\set ON_ERROR_STOP on
+SELECT 'CREATE ROLE htc_owner LOGIN' WHERE to_regrole('htc_owner') IS NULL \gexec
+SELECT 'CREATE ROLE htc_app LOGIN' WHERE to_regrole('htc_app') IS NULL \gexec
+ALTER ROLE htc_owner PASSWORD :'owner_password';
+ALTER ROLE htc_app PASSWORD :'app_password';
+
+-- Only the owner makes tables; whatever a later migration makes, the service may use at once.
+GRANT CREATE, USAGE ON SCHEMA public TO htc_owner;
+GRANT USAGE ON SCHEMA public TO htc_app;
+GRANT htc_owner TO CURRENT_USER;
+ALTER DEFAULT PRIVILEGES FOR ROLE htc_owner IN SCHEMA public
+    GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO htc_app;
+ALTER DEFAULT PRIVILEGES FOR ROLE htc_owner IN SCHEMA public
+    GRANT USAGE ON SEQUENCES TO htc_app;
+
+-- Refreshing the ranking by formula is the owner's, until PostgreSQL 17: there htc_owner refreshes it by schedule
+-- (`htc db doctor --fix --yes`, see docs/deploy.md).
+SELECT 'ALTER DEFAULT PRIVILEGES FOR ROLE htc_owner IN SCHEMA public GRANT MAINTAIN ON TABLES TO htc_app'
+WHERE current_setting('server_version_num')::int >= 170000 \gexec
