@@ -56,9 +56,13 @@ def problem_responses(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
     }
 
 
+_RENAMED = {413: "Content Too Large", 414: "URI Too Long", 422: "Unprocessable Content"}
+"""Names that Python has only from 3.13 on."""
+
+
 def _phrase(status: int) -> str:
-    """The name of a status by RFC 9110; Python calls 422 otherwise before 3.13."""
-    return "Unprocessable Content" if status == 422 else HTTPStatus(status).phrase
+    """The name of a status by RFC 9110, whatever the version of Python."""
+    return _RENAMED.get(int(status), HTTPStatus(status).phrase)
 
 
 def problem(

@@ -27,17 +27,21 @@ __all__ = ["ANSWERS", "install", "install_outermost"]
 
 ANSWERS: Final = (
     HTTPStatus.UNAUTHORIZED,
+    HTTPStatus.BAD_REQUEST,
     HTTPStatus.FORBIDDEN,
+    HTTPStatus.REQUEST_TIMEOUT,
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    HTTPStatus.REQUEST_URI_TOO_LONG,
     HTTPStatus.TOO_MANY_REQUESTS,
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
     HTTPStatus.SERVICE_UNAVAILABLE,
 )
 """What any route may be answered with by a layer before it."""
 
 _SENT = ["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID", "X-API-Key", "X-Request-ID"]
 _SHOWN = [
-    "Location", "RateLimit-Limit", "RateLimit-Policy", "RateLimit-Remaining", "RateLimit-Reset",
-    "Retry-After", "X-Request-ID",
+    "Idempotency-Replayed", "Location", "RateLimit-Limit", "RateLimit-Policy", "RateLimit-Remaining",
+    "RateLimit-Reset", "Retry-After", "X-Request-ID", "X-Run-ID",
 ]  # fmt: skip
 
 
