@@ -55,7 +55,7 @@ def predictions() -> Mapping[str, Prediction]:
     crystal, refusal, composition = htc.predict(["Nb3Sn", "YBa2Cu3O7", "Nb0.6Ti0.4"])
     spectra = read_spectra(EXAMPLES / "mgb2_epw" / "MgB2.a2f")
     measured = predict_from_spectrum(
-        spectra, "MgB2", source="/home/ada/MgB2.a2f", mu_star=0.16, label=spectra[0].label
+        spectra, "MgB2", source="/laboratory/ada/MgB2.a2f", mu_star=0.16, label=spectra[0].label
     )
     return {
         "crystal": crystal,

@@ -139,7 +139,7 @@ def test_the_licence_is_the_one_that_was_set(
 def test_no_folder_of_anybody_is_in_a_pack(packs: Mapping[str, Files]) -> None:
     for path, content in packs["measured"].items():
         text = content.decode()
-        assert "/home/ada" not in text, path
+        assert "/laboratory/ada" not in text, path
         assert str(Path(__file__).parents[2]) not in text, path
     assert json.loads(packs["measured"]["prediction.json"])["source"] == "MgB2.a2f"
 

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import event, text
+from sqlalchemy import text
 
 from htc.errors import InputError
 from htc.store import Database, Filters, find_structures, list_runs, start_campaign, start_run, top
@@ -359,16 +360,19 @@ def test_a_damaged_cursor_is_refused(database: Database) -> None:
 
 
 @contextmanager
-def noted(database: Database) -> Iterator[list[tuple[str, Any]]]:
+def noted() -> Iterator[list[tuple[str, Any]]]:
+    """What is asked in an order meanwhile, also past SQLAlchemy: the driver itself tells."""
     asked: list[tuple[str, Any]] = []
+    execute = psycopg.Cursor.execute
 
-    def note(connection: Any, cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
-        if "ORDER BY" in statement:
+    def note(cursor: Any, statement: Any, parameters: Any = None, **options: Any) -> Any:
+        if isinstance(statement, str) and "ORDER BY" in statement and "EXPLAIN" not in statement:
             asked.append((statement, parameters))
+        return execute(cursor, statement, parameters, **options)
 
-    event.listen(database.engine, "before_cursor_execute", note)
-    yield asked
-    event.remove(database.engine, "before_cursor_execute", note)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(psycopg.Cursor, "execute", note)
+        yield asked
 
 
 def nodes(plan: Row) -> Iterator[Row]:
@@ -456,7 +460,7 @@ SERVED: list[tuple[Filters, set[str]]] = [
     ("wish", "indexes"), SERVED, ids=lambda v: str(v.given) if isinstance(v, Filters) else ""
 )
 def test_each_filter_is_served_by_its_index(filled: Database, wish: Filters, indexes: set[str]) -> None:
-    with noted(filled) as asked:
+    with noted() as asked:
         first = top(filled, 20, wish)
         top(filled, 20, wish, first.next_cursor)
     assert len(asked) >= 2 or first.next_cursor is None

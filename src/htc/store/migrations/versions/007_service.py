@@ -1,8 +1,8 @@
 """Tables of the service: jobs and what became of each of their items, access keys, repeated requests, writes.
 
-New tables only: nothing that is there is read or changed. A run of an earlier version has no job and no items;
-it stays what it was. The downgrade drops the five tables with what they hold; the runs and the predictions that
-jobs made stay.
+New tables only: nothing that is there is read or changed. A run of an earlier version has no job and no
+items; it stays what it was. The downgrade drops the five tables with what they hold; the runs and the
+predictions that jobs made stay.
 """
 
 from __future__ import annotations
