@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
@@ -123,7 +123,10 @@ def test_a_look_is_shared_by_those_who_came_before_it_began() -> None:
         assert not looks._taken
         assert not looks._next
 
-    asyncio.run(story())
+    # In a thread: playwright keeps a loop running in that of the tests.
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(lambda: asyncio.run(story())).result()
 
 
 def test_an_error_of_a_look_reaches_everybody() -> None:
@@ -137,4 +140,7 @@ def test_an_error_of_a_look_reaches_everybody() -> None:
         assert [type(one) for one in told] == [StoreError] * 3
         assert await looks.take(1, lambda: "again") == "again"
 
-    asyncio.run(story())
+    # In a thread: playwright keeps a loop running in that of the tests.
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(lambda: asyncio.run(story())).result()

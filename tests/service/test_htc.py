@@ -267,8 +267,9 @@ def test_an_application_without_its_model_does_not_start(
         async with app.router.lifespan_context(app):
             pytest.fail("it started")
 
-    with pytest.raises(ModelError, match="no model here"):
-        asyncio.run(start())
+    # In a thread: playwright keeps a loop running in that of the tests.
+    with ThreadPoolExecutor(1) as pool, pytest.raises(ModelError, match="no model here"):
+        pool.submit(lambda: asyncio.run(start())).result()
 
 
 def test_the_description_names_every_answer(client: Client) -> None:
