@@ -5,41 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
-from htc.prediction.predictor import MAX_MU_STAR, MAX_PRESSURE_GPA
-from htc.service.schemas.predictions import MAX_STRUCTURE_CHARACTERS, PredictionAnswer, SpectrumData
+from htc.service.schemas.predictions import Conditions, CrystalRequest, PredictionAnswer, SpectrumData
 
 __all__ = ["BetePredictRequest", "BetePrediction", "BeteRun"]
 
 
-class BetePredictRequest(BaseModel):
+class BetePredictRequest(CrystalRequest, Conditions):
     """A crystal: exactly one of structure and structure_id."""
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
-
-    structure: str | None = Field(
-        default=None,
-        min_length=1,
-        max_length=MAX_STRUCTURE_CHARACTERS,
-        description="Content of a CIF, POSCAR or pymatgen JSON file with one crystal.",
-    )
-    structure_format: Literal["cif", "poscar", "json"] | None = Field(
-        default=None, description="Format of `structure`; null to find out from its content."
-    )
-    structure_id: str | None = Field(
-        default=None,
-        min_length=1,
-        max_length=100,
-        description="Hash of a stored crystal, or id of a prediction or electron-phonon run made of it.",
-    )
-    pressure_gpa: float = Field(default=0.0, ge=0.0, le=MAX_PRESSURE_GPA, description="Pressure, GPa.")
-    mu_star: float | None = Field(
-        default=None,
-        ge=0.0,
-        le=MAX_MU_STAR,
-        description="Coulomb pseudopotential; null takes the service's default.",
-    )
 
 
 class BeteRun(BaseModel):

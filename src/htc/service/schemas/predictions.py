@@ -11,6 +11,8 @@ from htc.prediction.predictor import MAX_MU_STAR, MAX_PRESSURE_GPA
 
 __all__ = [
     "MAX_STRUCTURE_CHARACTERS",
+    "Conditions",
+    "CrystalRequest",
     "MaterialRequest",
     "PredictRequest",
     "PredictionAnswer",
@@ -22,19 +24,23 @@ MAX_STRUCTURE_CHARACTERS: Final = 1_000_000
 """A cell of 200 sites takes some 20 000 characters in any format."""
 
 
-class MaterialRequest(BaseModel):
-    """A material: exactly one of composition, structure and structure_id."""
+class Conditions(BaseModel):
+    """What a prediction holds for."""
+
+    pressure_gpa: float = Field(default=0.0, ge=0.0, le=MAX_PRESSURE_GPA, description="Pressure, GPa.")
+    mu_star: float | None = Field(
+        default=None,
+        ge=0.0,
+        le=MAX_MU_STAR,
+        description="Coulomb pseudopotential; null takes the service's default.",
+    )
+
+
+class CrystalRequest(BaseModel):
+    """A crystal, as text or by id."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
-    composition: str | None = Field(
-        default=None,
-        min_length=1,
-        max_length=200,
-        description="Chemical formula. Its crystal is looked up in the library, then among the stored ones, "
-        "then at the services of the settings; where none is known the composition alone speaks.",
-        examples=["MgB2"],
-    )
     structure: str | None = Field(
         default=None,
         min_length=1,
@@ -52,21 +58,26 @@ class MaterialRequest(BaseModel):
     )
 
 
-class PredictRequest(MaterialRequest):
+class MaterialRequest(CrystalRequest):
+    """A material: exactly one of composition, structure and structure_id."""
+
+    composition: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=200,
+        description="Chemical formula. Its crystal is looked up in the library, then among the stored ones, "
+        "then at the services of the settings; where none is known the composition alone speaks.",
+        examples=["MgB2"],
+    )
+
+
+class PredictRequest(MaterialRequest, Conditions):
     """A material to predict: exactly one of composition, structure and structure_id."""
 
     model_config = ConfigDict(
         extra="forbid",
         allow_inf_nan=False,
         json_schema_extra={"examples": [{"composition": "MgB2", "pressure_gpa": 0.0}]},
-    )
-
-    pressure_gpa: float = Field(default=0.0, ge=0.0, le=MAX_PRESSURE_GPA, description="Pressure, GPa.")
-    mu_star: float | None = Field(
-        default=None,
-        ge=0.0,
-        le=MAX_MU_STAR,
-        description="Coulomb pseudopotential; null takes the service's default.",
     )
 
 
