@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import strategies as st
 
 from htc.settings import Settings, get_settings
 from htc.store.database import Database, embedded_url
@@ -199,3 +200,30 @@ def make_prediction() -> Callable[..., Prediction]:
         return Prediction(**fields | changes)  # type: ignore[arg-type]
 
     return make
+
+
+@pytest.fixture(scope="session")
+def damaged_copies() -> Callable[[list[bytes], tuple[str, ...]], st.SearchStrategy[bytes]]:
+    """``data.draw(damaged_copies(files, tokens))``: a file
+    with some of it lost, doubled, swapped or overwritten."""
+
+    @st.composite
+    def damaged(draw: st.DrawFn, files: list[bytes], tokens: tuple[str, ...]) -> bytes:
+        content = bytearray(draw(st.sampled_from(files)))
+        for _ in range(draw(st.integers(1, 6))):
+            at = draw(st.integers(0, len(content)))
+            kind = draw(st.integers(0, 4))
+            length = draw(st.sampled_from((1, 3, 20, 200)))
+            if kind == 0:
+                del content[at : at + length]
+            elif kind == 1:
+                content[at:at] = content[at : at + length] * draw(st.sampled_from((1, 2, 20)))
+            elif kind == 2:
+                content[at : at + draw(st.integers(0, 5))] = draw(st.sampled_from(tokens)).encode()
+            elif kind == 3:
+                content[at : at + 1] = draw(st.binary(max_size=2))
+            else:
+                del content[at:]
+        return bytes(content)
+
+    return damaged

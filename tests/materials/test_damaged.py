@@ -6,6 +6,7 @@ drawn ones go on looking.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,8 @@ def test_listed_images_of_one_site_are_one_site() -> None:
         parse_structure(FILES["NbC.cif"], max_sites=7)
 
 
+DamagedCopies = Callable[[list[bytes], tuple[str, ...]], st.SearchStrategy[bytes]]
+
 TOKENS = (
     "loop_", "data_", ";", "\n;\n", "'", '"', "#", "_cell_length_a", "_symmetry_equiv_pos_as_xyz",
     "x,y,z", "x+1/0,y,z", "{", "}", "[", "null", "\x00", "\ufeff", "\r", "\x0c", "<script>", "\u202e",
@@ -80,30 +83,10 @@ TOKENS = (
 )  # fmt: skip
 
 
-@st.composite
-def damaged(draw: st.DrawFn) -> bytes:
-    """A real file with some of it lost, doubled, swapped or overwritten."""
-    content = bytearray(draw(st.sampled_from(list(FILES.values()))))
-    for _ in range(draw(st.integers(1, 6))):
-        at = draw(st.integers(0, len(content)))
-        kind = draw(st.integers(0, 4))
-        length = draw(st.sampled_from((1, 3, 20, 200)))
-        if kind == 0:
-            del content[at : at + length]
-        elif kind == 1:
-            content[at:at] = content[at : at + length] * draw(st.sampled_from((1, 2, 20)))
-        elif kind == 2:
-            content[at : at + draw(st.integers(0, 5))] = draw(st.sampled_from(TOKENS)).encode()
-        elif kind == 3:
-            content[at : at + 1] = draw(st.binary(max_size=2))
-        else:
-            del content[at:]
-    return bytes(content)
-
-
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
-@given(damaged())
-def test_damaged_files_are_read_or_refused(content: bytes) -> None:
+@given(data=st.data())
+def test_damaged_files_are_read_or_refused(data: st.DataObject, damaged_copies: DamagedCopies) -> None:
+    content = data.draw(damaged_copies(list(FILES.values()), TOKENS))
     try:
         loaded = parse_structure(content)
     except StructureError:
