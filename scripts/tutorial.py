@@ -53,7 +53,7 @@ class Shell:
         while END not in (line := self.process.stdout.readline()):
             if not line:
                 raise RuntimeError(f"the shell ended in: {command}")
-            lines.append(line.replace(str(self.home), "~").rstrip())
+            lines.append(line.replace(str(self.home), "~").replace(str(ROOT), "~/htc").rstrip())
         return "\n".join(lines).strip("\n")
 
     def close(self) -> None:

@@ -159,6 +159,6 @@ def _explain(seconds: float) -> None:
         ("htc show ID", "everything about one prediction"),
         ("htc predict Nb3Ge YOUR.cif FOLDER ARCHIVE.zip", "your own materials"),
         ("htc tc alpha2F.dat", "your own spectra"),
-        ("htc serve", "the API on http://127.0.0.1:8000/docs"),
+        ("htc serve", "the desk and the API on http://127.0.0.1:8000"),
     ):
         out.print(f"  {command:48} {what}", markup=False)
