@@ -18,7 +18,15 @@ from htc.store.tables import runs, structures
 if TYPE_CHECKING:
     from htc.store.database import Database
 
-__all__ = ["RunPage", "StoredCrystal", "StoredRun", "StructurePage", "find_structures", "list_runs"]
+__all__ = [
+    "RunPage",
+    "StoredCrystal",
+    "StoredRun",
+    "StructurePage",
+    "find_structures",
+    "list_runs",
+    "newest_first",
+]
 
 _BY_TIME: Final = "r"
 _BY_HASH: Final = "s"
@@ -68,6 +76,24 @@ class StructurePage:
     next_cursor: str | None
 
 
+def newest_first(query: sa.Select[Any], n: int, list_name: str, after: str | None) -> sa.Select[Any]:
+    """A query of runs, newest first, ``n`` of them behind a place, and one more that tells of a next page.
+
+    Raises:
+        InputError: ``after`` is damaged, or of a list of another name.
+    """
+    t = runs.c
+    query = query.order_by(t.created_at.desc(), t.id).limit(sa.literal_column(str(n + 1)))
+    if after is None:
+        return query
+    said, run_id = cursors.unpack(list_name, after, str, str)
+    try:
+        moment = datetime.fromisoformat(said)
+    except ValueError as error:
+        raise InputError("this is no place to go on from in this list", where=after[:60]) from error
+    return query.where(t.created_at <= moment, sa.or_(t.created_at < moment, t.id > run_id))
+
+
 def list_runs(
     database: Database,
     n: int = 20,
@@ -91,23 +117,12 @@ def list_runs(
     """
     check_page(n)
     t = runs.c
-    query = (
-        sa.select(*(t[name] for name in StoredRun.__dataclass_fields__))
-        .where(t.deleted_at.is_(None))
-        .order_by(t.created_at.desc(), t.id)
-        .limit(sa.literal_column(str(n + 1)))
-    )
+    query = sa.select(*(t[name] for name in StoredRun.__dataclass_fields__)).where(t.deleted_at.is_(None))
     if kind is not None:
         query = query.where(t.kind == kind)
     if campaign is not None:
         query = query.where(t.campaign_id == campaign)
-    if after is not None:
-        said, run_id = cursors.unpack(_BY_TIME, after, str, str)
-        try:
-            moment = datetime.fromisoformat(said)
-        except ValueError as error:
-            raise InputError("this is no place to go on from in this list", where=after[:60]) from error
-        query = query.where(t.created_at <= moment, sa.or_(t.created_at < moment, t.id > run_id))
+    query = newest_first(query, n, _BY_TIME, after)
     with database.connect() as connection:
         found = [StoredRun(**_in_utc(row)) for row in connection.execute(query).mappings()]
     cursor = None

@@ -5,19 +5,28 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Request, Response
+from fastapi import APIRouter, Form, Request, Response, UploadFile
+from pydantic import Field
 
 from htc.service import details, spectra
 from htc.service.access import Requires, caller_of
 from htc.service.answers import JSONAnswer
 from htc.service.idempotency import IdempotentRoute
 from htc.service.problems import problem_responses
-from htc.service.schemas import SpectrumAnswer, SpectrumFile, SpectrumRequest
+from htc.service.schemas import SpectrumAnswer, SpectrumOptions, SpectrumRequest
 from htc.service.state import ServiceState
 
 __all__ = ["router"]
 
 router = APIRouter(prefix="/api/htc", tags=["spectra"], route_class=IdempotentRoute)
+
+
+class SpectrumFile(SpectrumOptions):
+    """A file with alpha2F and what to compute, as the fields of a form."""
+
+    file: UploadFile = Field(
+        description="The file as its code wrote it; its format is found from the content."
+    )
 
 
 _ANSWERS = problem_responses(

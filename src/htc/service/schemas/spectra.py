@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
-from fastapi import UploadFile
 from pydantic import BaseModel, ConfigDict, Field
 
 from htc.prediction.predictor import MAX_MU_STAR, MAX_PRESSURE_GPA
@@ -17,8 +16,8 @@ __all__ = [
     "MuStarScan",
     "PlateauAnswer",
     "SpectrumAnswer",
-    "SpectrumFile",
     "SpectrumFlag",
+    "SpectrumOptions",
     "SpectrumRequest",
     "SpectrumSummary",
 ]
@@ -111,14 +110,6 @@ class SpectrumRequest(SpectrumOptions):
         min_length=2,
         max_length=MAX_POINTS,
         description="alpha2F at these energies, dimensionless.",
-    )
-
-
-class SpectrumFile(SpectrumOptions):
-    """A file with alpha2F and what to compute, as the fields of a form."""
-
-    file: UploadFile = Field(
-        description="The file as its code wrote it; its format is found from the content."
     )
 
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import sqlalchemy as sa
 
-from htc.errors import InputError, NotFoundError
+from htc.errors import NotFoundError
 from htc.store import cursors
+from htc.store.listing import newest_first
 from htc.store.rankings import check_page
 from htc.store.tables import htc_predictions, jobs, runs
 
@@ -155,23 +156,12 @@ def list_progress(
     """
     check_page(n)
     t = runs.c
-    query = (
-        _summaries()
-        .where(t.deleted_at.is_(None))
-        .order_by(t.created_at.desc(), t.id)
-        .limit(sa.literal_column(str(n + 1)))
-    )
+    query = _summaries().where(t.deleted_at.is_(None))
     if kind is not None:
         query = query.where(t.kind == kind)
     if state is not None:
         query = query.where(sa.literal(state) == _STATE)
-    if after is not None:
-        said, run_id = cursors.unpack(_BY_TIME, after, str, str)
-        try:
-            moment = datetime.fromisoformat(said)
-        except ValueError as error:
-            raise InputError("this is no place to go on from in this list", where=after[:60]) from error
-        query = query.where(t.created_at <= moment, sa.or_(t.created_at < moment, t.id > run_id))
+    query = newest_first(query, n, _BY_TIME, after)
     with database.connect() as connection:
         found = [_summary(row) for row in connection.execute(query)]
     cursor = None
