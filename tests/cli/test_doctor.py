@@ -168,7 +168,7 @@ def test_a_clock_that_is_wrong(
 
 
 @pytest.fixture
-def served(database_in_settings: Database) -> Iterator[str]:
+def served(database_in_settings: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     import threading
     import time
 
@@ -176,6 +176,8 @@ def served(database_in_settings: Database) -> Iterator[str]:
 
     from htc.service import create_app
 
+    # A state seen well a moment ago is told again: here what is asked next must be seen.
+    monkeypatch.setattr("htc.service.health.FRESH_FOR_S", 0.0)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         server = uvicorn.Server(
             uvicorn.Config(create_app(Settings()), log_level="critical", lifespan="on", ws="none")

@@ -148,6 +148,7 @@ def test_before_an_import_there_is_nothing_to_look_up(run: Run) -> None:
 
 @pytest.mark.usefixtures("plugged")
 def test_predictions_carry_the_verdicts(run: Run, tmp_path: Path) -> None:
+    pytest.importorskip("phonopy", reason="needs phonopy (extra [mlip])")
     cell = Structure.from_spacegroup("Fm-3m", Lattice.cubic(4.05), ["Al"], [[0, 0, 0]])
     path = tmp_path / "Al.cif"
     cell.to(filename=str(path))

@@ -49,6 +49,13 @@ def emt() -> AsePotential:
 
 
 @pytest.fixture(scope="session")
+def needs_phonopy() -> None:
+    """Skips where there is nothing to calculate phonons with."""
+    if importlib.util.find_spec("phonopy") is None:
+        pytest.skip("needs phonopy (extra [mlip])")
+
+
+@pytest.fixture(scope="session")
 def sevennet() -> Callable[[str], Potential]:
     """Loader of the shipped potentials."""
     for package in ("torch", "sevenn"):

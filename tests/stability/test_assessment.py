@@ -74,6 +74,7 @@ def test_energies_are_those_of_the_relaxed_crystals(emt: Any, cu3au: Structure, 
     )
 
 
+@pytest.mark.usefixtures("needs_phonopy")
 def test_everything_finished_is_found_again(
     emt: Any, cu3au: Structure, metals: Given, tmp_path: Path
 ) -> None:

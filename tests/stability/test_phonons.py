@@ -15,6 +15,8 @@ from htc.stability.phonons import Phonons, PhononSettings, phonons
 from htc.stability.potentials import Potential
 from htc.stability.relaxation import relax
 
+pytestmark = pytest.mark.usefixtures("needs_phonopy")
+
 Crystal = Callable[..., Structure]
 SMALL = PhononSettings(min_length_a=7.0, max_atoms=64, mesh_length_a=15.0)
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from sqlalchemy.engine import URL
 
@@ -75,3 +77,30 @@ def empty_database(server: Any) -> Iterator[Database]:
     """A fresh database without tables on each server in turn."""
     with server.empty() as fresh:
         yield fresh
+
+
+Noted = Callable[[], AbstractContextManager[list[tuple[str, Any]]]]
+
+
+@pytest.fixture
+def noted() -> Noted:
+    """Keeps what is asked in an order meanwhile, also past SQLAlchemy: the driver itself tells.
+
+    ``with noted() as asked: ...``; ``asked`` are the statements with their parameters.
+    """
+
+    @contextmanager
+    def keep() -> Iterator[list[tuple[str, Any]]]:
+        asked: list[tuple[str, Any]] = []
+        execute = psycopg.Cursor.execute
+
+        def note(cursor: Any, statement: Any, parameters: Any = None, **options: Any) -> Any:
+            if isinstance(statement, str) and "ORDER BY" in statement and "EXPLAIN" not in statement:
+                asked.append((statement, parameters))
+            return execute(cursor, statement, parameters, **options)
+
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(psycopg.Cursor, "execute", note)
+            yield asked
+
+    return keep

@@ -6,10 +6,9 @@ import json
 import math
 import re
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -359,22 +358,6 @@ def test_a_damaged_cursor_is_refused(database: Database) -> None:
 # ------------------------------------------------------------------ indexes
 
 
-@contextmanager
-def noted() -> Iterator[list[tuple[str, Any]]]:
-    """What is asked in an order meanwhile, also past SQLAlchemy: the driver itself tells."""
-    asked: list[tuple[str, Any]] = []
-    execute = psycopg.Cursor.execute
-
-    def note(cursor: Any, statement: Any, parameters: Any = None, **options: Any) -> Any:
-        if isinstance(statement, str) and "ORDER BY" in statement and "EXPLAIN" not in statement:
-            asked.append((statement, parameters))
-        return execute(cursor, statement, parameters, **options)
-
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(psycopg.Cursor, "execute", note)
-        yield asked
-
-
 def nodes(plan: Row) -> Iterator[Row]:
     yield plan
     for child in plan.get("Plans", ()):
@@ -459,7 +442,9 @@ SERVED: list[tuple[Filters, set[str]]] = [
 @pytest.mark.parametrize(
     ("wish", "indexes"), SERVED, ids=lambda v: str(v.given) if isinstance(v, Filters) else ""
 )
-def test_each_filter_is_served_by_its_index(filled: Database, wish: Filters, indexes: set[str]) -> None:
+def test_each_filter_is_served_by_its_index(
+    filled: Database, noted: Any, wish: Filters, indexes: set[str]
+) -> None:
     with noted() as asked:
         first = top(filled, 20, wish)
         top(filled, 20, wish, first.next_cursor)

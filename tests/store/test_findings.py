@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -159,19 +160,25 @@ def test_a_full_log_is_turned_over_and_goes_on_counting(
     assert sum(p.stat().st_size for p in settings.home.glob("findings*.jsonl")) < 10_000
 
 
-def write_many(home: Path, count: int) -> None:
-    for i in range(count):
-        record([finding(i), finding(i)], command="doctor", settings=Settings(home=home), where="x")
+# A program of its own: a spawned process could not import this file, packages install a `tests` of theirs.
+WRITE_TWENTY = """
+import sys
+from pathlib import Path
+
+from htc.settings import Settings
+from htc.store.doctor.finding import Finding
+from htc.store.findings import record
+
+settings = Settings(home=Path(sys.argv[1]))
+for i in range(10):
+    found = Finding(check_id=f"check.{i}", hypothesis="h", test="t", result="r", verdict="ok")
+    record([found, found], command="doctor", settings=settings, where="x")
+"""
 
 
 def test_several_processes_at_once(settings: Settings) -> None:
-    context = multiprocessing.get_context("spawn")
-    workers = [context.Process(target=write_many, args=(settings.home, 10)) for _ in range(3)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-        assert worker.exitcode == 0
+    writers = [subprocess.Popen([sys.executable, "-c", WRITE_TWENTY, str(settings.home)]) for _ in range(3)]
+    assert [writer.wait() for writer in writers] == [0, 0, 0]
     log = read(settings)
     assert sorted(e.number for e in log.entries) == list(range(1, 61))
 

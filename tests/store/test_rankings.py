@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import text
 
 from htc.errors import InputError, NotFoundError, SchemaError
 from htc.store import (
@@ -74,7 +74,7 @@ def test_least_tc_and_limits(database: Database, make_prediction: Make) -> None:
         top(database, 1, after="nothing")
 
 
-def test_pages_are_served_by_the_index(database: Database, make_prediction: Make) -> None:
+def test_pages_are_served_by_the_index(database: Database, noted: Any) -> None:
     with database.begin() as connection:
         connection.execute(
             text(
@@ -85,16 +85,9 @@ def test_pages_are_served_by_the_index(database: Database, make_prediction: Make
             )
         )
         connection.execute(text("ANALYZE htc_predictions"))
-    asked: list[tuple[str, object]] = []
-
-    def note(connection, cursor, statement, parameters, context, many) -> None:  # type: ignore[no-untyped-def]
-        if "ORDER BY" in statement:
-            asked.append((statement, parameters))
-
-    event.listen(database.engine, "before_cursor_execute", note)
-    first = top(database, 100)
-    top(database, 100, Filters(min_tc=50.0), first.next_cursor)
-    event.remove(database.engine, "before_cursor_execute", note)
+    with noted() as asked:
+        first = top(database, 100)
+        top(database, 100, Filters(min_tc=50.0), first.next_cursor)
     assert len(asked) == 2
     with database.connect() as connection:
         for statement, parameters in asked:
