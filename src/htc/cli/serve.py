@@ -101,9 +101,11 @@ def serve(
 def _serve(settings: Settings, port: int, workers: int) -> None:
     """Answer requests until a signal says to stop."""
     import uvicorn
+    from uvicorn.supervisors import Multiprocess
 
     from htc.service.metrics_folder import shared_metrics
     from htc.service.server import server_options
+    from htc.service.sockets import own_socket
 
     options: dict[str, Any] = {
         "host": settings.host,
@@ -114,11 +116,12 @@ def _serve(settings: Settings, port: int, workers: int) -> None:
     if workers == 1:
         uvicorn.run("htc.service.server:application", factory=True, **options)
         return
-    with shared_metrics():
-        uvicorn.run(
-            "htc.service.server:application",
-            factory=True,
-            workers=workers,
-            timeout_worker_healthcheck=HEALTHCHECK_S,
-            **options,
-        )
+    config = uvicorn.Config(
+        "htc.service.server:application",
+        factory=True,
+        workers=workers,
+        timeout_worker_healthcheck=HEALTHCHECK_S,
+        **options,
+    )
+    with shared_metrics(), own_socket(settings.host, port) as reserved:
+        Multiprocess(config, sockets=[reserved]).run()

@@ -27,7 +27,7 @@ def application() -> FastAPI:
 
     settings = get_settings()
     configure(settings)
-    return create_app(settings)
+    return create_app(settings, freeze=True)
 
 
 def server_options(settings: Settings) -> dict[str, Any]:
