@@ -139,6 +139,8 @@ async def _http_error(request: Request, error: Exception) -> Response:
     code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "-")
     answer = problem(error.status_code, code, str(error.detail))
     answer.headers.update(error.headers or {})
+    if answer.headers.get("Allow") == "GET":
+        answer.headers["Allow"] = "GET, HEAD"
     return answer
 
 
