@@ -98,3 +98,29 @@ def test_workers_count_together_and_outlive_one_of_them(start: Start, home: Path
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=60)
     assert "Traceback" not in err
+
+
+@pytest.mark.slow
+def test_nothing_outlives_a_service_that_is_killed(start: Start, home: Path) -> None:
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    process = start(home, "serve", "--port", port, "--workers", 2, "--job-workers", 1)
+    wait_until_it_answers(process, f"{url}/livez")
+    listed = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text("ascii")
+    children = [int(pid) for pid in listed.split()]
+    assert len(children) >= 3
+    process.kill()
+    process.wait()
+    deadline = time.monotonic() + 60
+    while any(_runs(pid) for pid in children):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    with socket.create_server(("127.0.0.1", port)):
+        pass  # the port is free again
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -61,16 +62,35 @@ def test_what_does_not_stop_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     assert gone(pid)
 
 
-def test_they_end_with_a_supervisor_that_is_killed() -> None:
-    child = (
-        "from htc.jobs.supervisor import exit_with_parent; exit_with_parent(); import time; time.sleep(600)"
-    )
-    parent = (
-        "import sys, time; from htc.jobs import Supervisor;"
-        f"s = Supervisor([('one', [sys.executable, '-c', {child!r}])]); s.start();"
-        "print(*s.pids, flush=True); time.sleep(600)"
-    )
-    process = subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE, text=True)
+_PIPED = """
+import sys, time
+from htc.jobs import Supervisor
+CHILD = "from htc.jobs.supervisor import exit_with_parent; exit_with_parent(); import time; time.sleep(600)"
+if __name__ == "__main__":
+    one = Supervisor([("one", [sys.executable, "-c", CHILD])])
+    one.start()
+    print(*one.pids, flush=True)
+    time.sleep(600)
+"""
+_SPAWNED = """
+import multiprocessing, time
+from htc.jobs.supervisor import exit_with_spawner
+def work():
+    exit_with_spawner()
+    time.sleep(600)
+if __name__ == "__main__":
+    one = multiprocessing.get_context("spawn").Process(target=work)
+    one.start()
+    print(one.pid, flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("program", [_PIPED, _SPAWNED], ids=["supervised", "spawned"])
+def test_they_end_with_a_parent_that_is_killed(program: str, tmp_path: Path) -> None:
+    script = tmp_path / "parent.py"
+    script.write_text(program)
+    process = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     pid = int(process.stdout.readline())
     time.sleep(0.5)

@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-__all__ = ["Supervisor", "exit_with_parent"]
+__all__ = ["Supervisor", "exit_with_parent", "exit_with_spawner"]
 
 GRACE_S: Final = 8.0
 """How long a process may take to put down what it has in hand; Cloud Run waits ten seconds for all of us."""
@@ -121,13 +121,39 @@ def _how(code: int) -> str:
 def exit_with_parent() -> None:
     """Stop this process, as SIGTERM does, when the one that started it is gone.
 
-    Its end of the pipe on standard input closes then, also after ``kill -9``.
+    Its end of the pipe on standard input closes then, also after ``kill -9``. What does not stop by itself
+    is ended after the same grace that :class:`Supervisor` gives.
     """
 
     def wait() -> None:
         # Not through sys.stdin: a thread that holds its lock keeps the interpreter from ending cleanly.
         while os.read(0, 1):
             pass
-        os.kill(os.getpid(), signal.SIGTERM)
+        _end_this_process()
 
     threading.Thread(target=wait, name="htc-parent", daemon=True).start()
+
+
+def exit_with_spawner() -> None:
+    """The same for a process that ``multiprocessing`` started, as the workers of ``htc serve --workers`` are.
+
+    Nothing in a process that was not.
+    """
+    import multiprocessing
+
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def wait() -> None:
+        parent.join()
+        _end_this_process()
+
+    threading.Thread(target=wait, name="htc-parent", daemon=True).start()
+
+
+def _end_this_process() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(GRACE_S)
+    # A handler runs between two steps of the interpreter; a solver in the middle of one may take long.
+    os.kill(os.getpid(), signal.SIGKILL)

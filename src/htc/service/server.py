@@ -20,11 +20,13 @@ SHUTDOWN_WITHIN_S: Final = 6
 
 
 def application() -> FastAPI:
-    """The application of a worker process, by the settings of its environment."""
+    """The application of a worker process, by the settings of its environment; it ends with its supervisor."""
+    from htc.jobs.supervisor import exit_with_spawner
     from htc.service.app import create_app
     from htc.service.logs import configure
     from htc.settings import get_settings
 
+    exit_with_spawner()
     settings = get_settings()
     configure(settings)
     return create_app(settings, freeze=True)
