@@ -45,6 +45,7 @@ REVISIONS: Final = (
     "005_structures_findings",
     "006_model_tiers",
     "007_service",
+    "008_campaigns",
 )
 """The chain, oldest first. Kept here as well as in the files so that opening a database needs no Alembic."""
 

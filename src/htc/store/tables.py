@@ -23,6 +23,10 @@ __all__ = [
     "api_keys",
     "audit_log",
     "bete_runs",
+    "campaign_candidates",
+    "campaign_chunks",
+    "campaign_sources",
+    "campaign_stages",
     "campaigns",
     "findings",
     "htc_predictions",
@@ -30,6 +34,7 @@ __all__ = [
     "jobs",
     "metadata",
     "models",
+    "optimisation_pool",
     "ranking_refreshes",
     "run_items",
     "runs",
@@ -433,6 +438,133 @@ run_items = sa.Table(
 )
 """What became of each item of a run, in the order in which they were done. A prediction that an earlier run
 stored is linked here and not stored again; an item that failed has its reason in ``error``."""
+
+campaign_stages = sa.Table(
+    "campaign_stages",
+    metadata,
+    sa.Column("id", sa.Integer, sa.Identity(always=True), primary_key=True),
+    sa.Column("run_id", sa.String, nullable=False),
+    sa.Column("stage", sa.Integer, nullable=False),
+    sa.Column("kind", sa.String, nullable=False),
+    sa.Column("spec", pg.JSONB, nullable=False),
+    sa.Column("state", sa.String, nullable=False, server_default="running"),
+    sa.Column("entries", sa.BigInteger, nullable=False),
+    sa.Column("passed", sa.BigInteger),
+    sa.Column("duplicates", sa.BigInteger),
+    sa.Column("costs", pg.JSONB, nullable=False, server_default=_EMPTY),
+    sa.Column("began_at", _TIME, nullable=False, server_default=sa.func.now()),
+    sa.Column("finished_at", _TIME),
+    sa.UniqueConstraint("run_id", "stage", name="uq_campaign_stages_run_id_stage"),
+    sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name="fk_campaign_stages_run_id"),
+)
+"""The stages of a campaign's run. ``entries`` candidates at a pressure enter; ``running`` until all are
+judged, ``selected`` when it is known who passes, ``finished`` when those are stored as predictions."""
+
+campaign_chunks = sa.Table(
+    "campaign_chunks",
+    metadata,
+    sa.Column("stage_id", sa.Integer, primary_key=True),
+    sa.Column("promoting", sa.Boolean, primary_key=True),
+    sa.Column("starts_at", sa.BigInteger, primary_key=True),
+    sa.Column("ends_before", sa.BigInteger, nullable=False),
+    sa.Column("done", sa.Integer, nullable=False),
+    sa.Column("failed", sa.Integer, nullable=False),
+    sa.Column("rejected", sa.Integer, nullable=False),
+    sa.Column("rejections", pg.JSONB, nullable=False, server_default=_EMPTY),
+    sa.Column("worker", sa.String),
+    sa.Column("worker_seconds", sa.Double, nullable=False),
+    sa.Column("written_at", _TIME, nullable=False, server_default=sa.func.now()),
+    sa.ForeignKeyConstraint(["stage_id"], ["campaign_stages.id"], name="fk_campaign_chunks_stage_id"),
+)
+"""Which entries of a stage are done, as ranges of their places in it; with ``promoting``, which of those that
+pass have been predicted once more in full. ``rejections`` counts by reason what has no row of its own."""
+
+campaign_candidates = sa.Table(
+    "campaign_candidates",
+    metadata,
+    sa.Column("stage_id", sa.Integer, primary_key=True),
+    sa.Column("position", sa.BigInteger, primary_key=True),
+    sa.Column("pressure_gpa", sa.Double, nullable=False),
+    sa.Column("state", sa.String, nullable=False),
+    sa.Column("label", sa.String, nullable=False),
+    sa.Column("formula", sa.String),
+    sa.Column("tc_predicted", sa.Double),
+    sa.Column("tc_lower_95ci", sa.Double),
+    sa.Column("tc_upper_95ci", sa.Double),
+    sa.Column("tc_uncertainty", sa.Double),
+    sa.Column("tc_experiment", sa.Double),
+    sa.Column("tc_experiment_lower_95ci", sa.Double),
+    sa.Column("tc_experiment_upper_95ci", sa.Double),
+    sa.Column("lambda_ep", sa.Double),
+    sa.Column("omega_log", sa.Double),
+    sa.Column("hull_distance_eV", sa.Double),
+    sa.Column("phonon_verdict", sa.String),
+    sa.Column("confidence_level", sa.String),
+    sa.Column("family", sa.String),
+    sa.Column("applicable", sa.Boolean),
+    sa.Column("extrapolation_warning", sa.Boolean),
+    sa.Column("more", pg.JSONB),
+    sa.Column("error", pg.JSONB),
+    sa.Column("carry", pg.JSONB),
+    sa.Column("prediction_id", sa.String),
+    sa.Column("rank", sa.Integer),
+    sa.Column("duplicate_of", sa.BigInteger),
+    sa.ForeignKeyConstraint(["stage_id"], ["campaign_stages.id"], name="fk_campaign_candidates_stage_id"),
+    sa.ForeignKeyConstraint(
+        ["prediction_id"], ["htc_predictions.id"], name="fk_campaign_candidates_prediction_id"
+    ),
+    sa.Index(
+        "uq_campaign_candidates_rank",
+        "stage_id",
+        "rank",
+        unique=True,
+        postgresql_where=sa.text("rank IS NOT NULL"),
+    ),
+    sa.Index(
+        "ix_campaign_candidates_prediction_id",
+        "prediction_id",
+        postgresql_where=sa.text("prediction_id IS NOT NULL"),
+    ),
+)
+"""What came of one candidate at one pressure in one stage. ``position`` is the candidate's number times the
+number of pressures plus the place of its pressure; ``rank`` its place among those that pass, NULL where it
+does not. Temperatures in K, energies in eV/atom."""
+
+campaign_sources = sa.Table(
+    "campaign_sources",
+    metadata,
+    sa.Column("run_id", sa.String, primary_key=True),
+    sa.Column("position", sa.Integer, primary_key=True),
+    sa.Column("document", pg.JSONB, nullable=False),
+    sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name="fk_campaign_sources_run_id"),
+)
+"""What a run took from files, the store and services when it began, so that it never changes under it."""
+
+optimisation_pool = sa.Table(
+    "optimisation_pool",
+    metadata,
+    sa.Column("run_id", sa.String, primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("label", sa.String, nullable=False),
+    sa.Column("pressure_gpa", sa.Double, nullable=False),
+    sa.Column("formula", sa.String),
+    sa.Column("structure", pg.JSONB),
+    sa.Column("prior", pg.JSONB),
+    sa.Column("state", sa.String, nullable=False),
+    sa.Column("batch", sa.Integer),
+    sa.Column("asked_at", _TIME),
+    sa.Column("measured", pg.JSONB),
+    sa.Column("error", pg.JSONB),
+    sa.Column("position", sa.Integer),
+    sa.Column("told_by", sa.String),
+    sa.Column("told_at", _TIME),
+    sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name="fk_optimisation_pool_run_id"),
+    sa.Index(
+        "ix_optimisation_pool_batch", "run_id", "batch", postgresql_where=sa.text("batch IS NOT NULL")
+    ),
+)
+"""What an optimisation with an evaluator outside can choose from, frozen with the run; ``prior`` is what the
+cheap model thinks, ``measured`` what was told. ``position`` is the item of ``run_items`` that the answer made."""
 
 api_keys = sa.Table(
     "api_keys",

@@ -55,6 +55,9 @@ _UPDATING: Final[Mapping[str, str]] = {
     "models": "`htc import --update`",
     "test_telemetry": "`htc import --update`",
     "jobs": "`htc worker`, `htc serve`",
+    "campaign_stages": "`htc screen`, `htc worker`",
+    "campaign_candidates": "`htc screen`, `htc worker`",
+    "optimisation_pool": "`htc optimize`",
     "api_keys": "`htc keys`, `htc serve`",
     "idempotency_keys": "`htc serve`",
 }

@@ -58,7 +58,12 @@ class Lease:
 
 
 def claim(
-    database: Database, owner: str, *, seconds: float = LEASE_S, kinds: Sequence[JobKind] = ()
+    database: Database,
+    owner: str,
+    *,
+    seconds: float = LEASE_S,
+    kinds: Sequence[JobKind] = (),
+    run_id: str | None = None,
 ) -> Lease | None:
     """Take the job that has waited longest, or one whose holder is not heard of any more.
 
@@ -70,19 +75,20 @@ def claim(
         owner: who takes it; unique for every process, also for the next one of the same number.
         seconds: how long it is the owner's without a :func:`heartbeat`.
         kinds: only such jobs; all when empty.
+        run_id: only the job of this run.
 
     Raises:
         StoreError: the database refused.
     """
     while True:
         with database.begin() as connection:
-            lease, is_decided = _claim(connection, owner, seconds, kinds)
+            lease, is_decided = _claim(connection, owner, seconds, kinds, run_id)
         if is_decided:
             return lease
 
 
 def _claim(
-    connection: sa.Connection, owner: str, seconds: float, kinds: Sequence[JobKind]
+    connection: sa.Connection, owner: str, seconds: float, kinds: Sequence[JobKind], run_id: str | None
 ) -> tuple[Lease | None, bool]:
     t = jobs.c
     now = sa.func.now()
@@ -97,6 +103,8 @@ def _claim(
     )
     if kinds:
         query = query.where(t.kind.in_(kinds))
+    if run_id is not None:
+        query = query.where(t.run_id == run_id)
     row = connection.execute(query).one_or_none()
     if row is None:
         return None, True

@@ -26,12 +26,13 @@ __all__ = [
     "RunSummary",
     "job_counts",
     "job_of",
+    "last_finished",
     "list_progress",
     "newest_finished",
     "run_summary",
 ]
 
-JobKind = Literal["screen", "optimize", "validate"]
+JobKind = Literal["screen", "optimize", "validate", "campaign"]
 JobState = Literal["queued", "running", "finished", "failed", "cancelled"]
 
 _BY_TIME: Final = "j"
@@ -176,17 +177,34 @@ def newest_finished(database: Database, kind: JobKind, **wanted: str) -> RunSumm
     Raises:
         StoreError: the database does not answer.
     """
+    found = last_finished(database, kind, 1, **wanted)
+    return found[0] if found else None
+
+
+def last_finished(database: Database, kind: JobKind, n: int, **wanted: str) -> list[RunSummary]:
+    """The last jobs of a kind that finished, newest first, with request and result.
+
+    Args:
+        database: an open database.
+        kind: of the jobs.
+        n: how many, 1 to 10,000.
+        wanted: values that their request has.
+
+    Raises:
+        InputError: n out of range.
+        StoreError: the database does not answer.
+    """
+    check_page(n)
     j = jobs.c
     query = (
         _summaries(j.request, j.result)
         .where(j.kind == kind, j.state == "finished", runs.c.deleted_at.is_(None))
         .where(*(j.request[name].astext == value for name, value in wanted.items()))
         .order_by(j.finished_at.desc(), j.run_id)
-        .limit(1)
+        .limit(n)
     )
     with database.connect() as connection:
-        row = connection.execute(query).one_or_none()
-    return None if row is None else _summary(row)
+        return [_summary(row) for row in connection.execute(query)]
 
 
 def job_counts(database: Database) -> dict[JobState, int]:
