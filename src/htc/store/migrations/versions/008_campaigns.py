@@ -155,8 +155,8 @@ def _create_candidates() -> None:
                 CHECK (state NOT IN ('failed', 'rejected') OR error IS NOT NULL),
             CONSTRAINT ck_campaign_candidates_duplicate_of_another
                 CHECK ((state = 'duplicate') = (duplicate_of IS NOT NULL) AND duplicate_of <> position),
-            CONSTRAINT ck_campaign_candidates_rank_of_the_done
-                CHECK (rank IS NULL OR (rank >= 0 AND state = 'done')),
+            CONSTRAINT ck_campaign_candidates_rank_valid
+                CHECK (rank IS NULL OR (rank >= 0 AND state IN ('done', 'failed'))),
             CONSTRAINT ck_campaign_candidates_more_an_object CHECK (jsonb_typeof(more) = 'object')
         )
         """
