@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from htc.prediction.record import Prediction
     from htc.store.database import Database
 
-__all__ = ["Saved", "StoredPrediction", "get", "save", "save_each"]
+__all__ = ["Saved", "StoredPrediction", "get", "get_many", "save", "save_each", "write_predictions"]
 
 CHUNK: Final = 100
 """Predictions a transaction: what a kill can cost at most."""
@@ -70,7 +70,6 @@ class StoredPrediction:
         return {
             "id": self.id,
             **p.as_dict(),
-            "hull_distance_eV": p.hull_distance_ev,
             "pressure_uncertainty_gpa": self.pressure_uncertainty_gpa,
             "experiment_id": self.run_id,
             "bete_run_id": self.bete_run_id,
@@ -161,15 +160,23 @@ def get(database: Database, id_or_prefix: str) -> StoredPrediction:
     return _stored(rows[0])
 
 
+def get_many(database: Database, ids: Sequence[str]) -> dict[str, StoredPrediction]:
+    """Predictions by their whole ids; those that are not there are left out.
+
+    Raises:
+        StoreError: the database does not answer.
+    """
+    with database.connect() as connection:
+        rows = connection.execute(_whole_rows().where(htc_predictions.c.id.in_(list(ids)))).all()
+    return {row.id: _stored(row) for row in rows}
+
+
 def _save_chunk(
     database: Database, chunk: Sequence[Prediction], run: str | None, created_by: str
 ) -> list[Saved]:
-    for prediction in chunk:
-        if not prediction.input_hash:
-            raise InputError("a prediction without input_hash cannot be stored", where=prediction.source)
     try:
         with database.begin() as connection:
-            return _write(connection, chunk, run, created_by)
+            return write_predictions(connection, chunk, run=run, created_by=created_by)
     except StoreError as error:
         if len(chunk) == 1:
             raise error.located(chunk[0].source) from error
@@ -190,9 +197,13 @@ def _save_chunk(
     return saved
 
 
-def _write(
-    connection: sa.Connection, chunk: Sequence[Prediction], run: str | None, created_by: str
+def write_predictions(
+    connection: sa.Connection, chunk: Sequence[Prediction], *, run: str | None, created_by: str
 ) -> list[Saved]:
+    """Store some predictions in the caller's transaction; arguments and errors as in :func:`save_each`."""
+    for prediction in chunk:
+        if not prediction.input_hash:
+            raise InputError("a prediction without input_hash cannot be stored", where=prediction.source)
     # One order for all writers, so that two with the same inputs wait for each other and never deadlock.
     unique = {p.input_hash: p for p in sorted(chunk, key=lambda p: p.input_hash)}
     common = {"created_by": created_by}

@@ -1,0 +1,44 @@
+"""Campaigns as they are kept: their stages, the chunks that are done, what came of each candidate.
+
+A chunk is written down in one transaction with what came of its candidates and with the proof that the run is
+still the writer's. So a chunk is done or it is not, whoever dies when.
+
+>>> stage = open_stage(database, lease, 0, "predict", spec, entries=250_000)              # doctest: +SKIP
+>>> write_chunk(database, lease, stage.id, done, rows)                                    # doctest: +SKIP
+>>> for row in fulfilling(database, stage.id, rule): ...                                  # doctest: +SKIP
+"""
+
+from htc.store.campaigns.chunks import DoneChunk, Row, done_ranges, write_chunk, write_promotions
+from htc.store.campaigns.frozen import read_frozen, write_frozen
+from htc.store.campaigns.ranking import (
+    Fulfilling,
+    Ranked,
+    Rule,
+    fulfilling,
+    passed_positions,
+    rows_at,
+    write_selection,
+)
+from htc.store.campaigns.stages import StoredStage, close_stage, open_stage, stages_of, write_final_items
+
+__all__ = [
+    "DoneChunk",
+    "Fulfilling",
+    "Ranked",
+    "Row",
+    "Rule",
+    "StoredStage",
+    "close_stage",
+    "done_ranges",
+    "fulfilling",
+    "open_stage",
+    "passed_positions",
+    "read_frozen",
+    "rows_at",
+    "stages_of",
+    "write_chunk",
+    "write_final_items",
+    "write_frozen",
+    "write_promotions",
+    "write_selection",
+]
