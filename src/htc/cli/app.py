@@ -14,6 +14,7 @@ from htc.cli import (
     db,
     delete,
     demo,
+    dft,
     doctor,
     eliashberg,
     evidence,
@@ -31,6 +32,7 @@ from htc.cli import (
     tc,
     telemetry,
     top,
+    validate,
     worker,
 )
 from htc.cli.console import err, out
@@ -58,12 +60,14 @@ delete.register(app)
 import_.register(app)
 export.register(app)
 app.add_typer(stability.app, name="stability")
+app.add_typer(dft.app, name="dft")
 app.add_typer(evidence.app, name="evidence")
 app.add_typer(model.app, name="model")
 app.add_typer(db.app, name="db")
 app.add_typer(telemetry.app, name="telemetry")
 app.add_typer(keys.app, name="keys")
 app.add_typer(runs.app, name="runs")
+validate.register(app)
 serve.register(app)
 worker.register(app)
 smoke.register(app)

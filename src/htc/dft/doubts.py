@@ -12,8 +12,32 @@ if TYPE_CHECKING:
 
 __all__ = ["doubts_about"]
 
-_MAGNETIC: Final = frozenset("Cr Mn Fe Co Ni".split())
-_OPEN_F: Final = frozenset("Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho Er Tm Yb Pa U Np Pu Am Cm Bk Cf".split())
+_MAGNETIC: Final = frozenset(["Cr", "Mn", "Fe", "Co", "Ni"])
+_OPEN_F: Final = frozenset(
+    [
+        "Ce",
+        "Pr",
+        "Nd",
+        "Pm",
+        "Sm",
+        "Eu",
+        "Gd",
+        "Tb",
+        "Dy",
+        "Ho",
+        "Er",
+        "Tm",
+        "Yb",
+        "Pa",
+        "U",
+        "Np",
+        "Pu",
+        "Am",
+        "Cm",
+        "Bk",
+        "Cf",
+    ]
+)
 _HEAVY_FROM: Final = 72
 """Hafnium: from here on spin-orbit coupling can move lambda by tens of per cent, as in lead."""
 _HYDROGEN_RICH: Final = 0.5
@@ -39,9 +63,7 @@ def doubts_about(structure: Structure, pseudopotentials: Iterable[Pseudopotentia
     open_f = [s for s in symbols if s in _OPEN_F]
     if open_f:
         said.append(f"{', '.join(open_f)}: open f shell, which semilocal functionals describe badly")
-    heavy = [
-        s for s in symbols if structure.composition[s] and _number(structure, s) >= _HEAVY_FROM
-    ]
+    heavy = [s for s in symbols if structure.composition[s] and _number(structure, s) >= _HEAVY_FROM]
     if heavy and not any(chosen[s].spin_orbit for s in heavy if s in chosen):
         said.append(
             f"{', '.join(heavy)}: spin-orbit coupling, left out here, may change lambda by tens of per cent"
@@ -50,8 +72,8 @@ def doubts_about(structure: Structure, pseudopotentials: Iterable[Pseudopotentia
         said.append("hydrogen-rich: anharmonicity and the zero-point motion of the protons are left out")
     if len(structure) > _MANY_ATOMS:
         said.append(
-            f"{len(structure)} atoms in the primitive cell: {3 * len(structure)} modes a q point, a cost that "
-            "grows with the fourth power of the size"
+            f"{len(structure)} atoms in the primitive cell: {3 * len(structure)} modes a q point, a cost "
+            "that grows with the fourth power of the size"
         )
     electrons = sum(chosen[site.specie.symbol].z_valence for site in structure)
     if round(electrons) % 2 == 0:

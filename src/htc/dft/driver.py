@@ -38,7 +38,8 @@ step() {
   stale=1
   rm -f "$name.out"
   echo "$(date '+%F %T') $name"
-  $MPIRUN "${BIN}$program" "$@" -in "$name.in" > "$name.part" 2>&1 || stop "$name: $program failed" "$name.part"
+  $MPIRUN "${BIN}$program" "$@" -in "$name.in" > "$name.part" 2>&1 \
+    || stop "$name: $program failed" "$name.part"
   if grep -q -i -e "convergence NOT achieved" -e "No convergence has been achieved" "$name.part"; then
     stop "$name: did not converge" "$name.part"
   fi
@@ -90,7 +91,7 @@ stale=$again
 # What lambda.x needs of the phonons: its highest frequency, and every q point with the size of its star.
 if [ "$stale" = 1 ] || [ ! -s lambda.in ]; then
   cat @DYN@[0-9]* | awk -v nq="$nq" '/\[THz\]/ { split($0, a, "="); f = a[2] + 0; if (f > top) top = f }
-    END { printf "%d  0.12  1\n%5d\n", int(1.1 * top) + 2, nq }' > lambda.part
+    END { printf "%d  0.12  0\n%5d\n", int(1.1 * top) + 2, nq }' > lambda.part
   q=1
   while [ "$q" -le "$nq" ]; do
     weight=$(grep -c "Dynamical  Matrix in cartesian axes" "@DYN@$q")

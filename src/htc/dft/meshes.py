@@ -19,7 +19,7 @@ Q_SPACING: Final = 0.7
 """Greatest distance of neighbouring phonon wave vectors, 1/Å with the factor 2 pi: 4 x 4 x 4 in aluminium."""
 K_SPACING: Final = 0.25
 """Likewise of electrons: 12 x 12 x 12 in aluminium."""
-FINE_SPACING: Final = 0.15
+FINE_SPACING: Final = 0.2
 """Likewise of the interpolated phonons of the density of states."""
 DENSE_FACTOR: Final = 2
 _MOST: Final = 200
@@ -53,7 +53,7 @@ def choose_meshes(
 
     Args:
         lattice: of the cell that is calculated.
-        q_mesh, k_mesh, dense_mesh: what the user wants; None: from the spacings, and twice ``k`` for the last.
+        q_mesh, k_mesh, dense_mesh: what the user wants; None: from the spacings, the last twice ``k``.
         q_spacing, k_spacing: greatest distance of neighbouring points, 1/Å with the factor 2 pi.
 
     Raises:

@@ -196,6 +196,9 @@ def _irreducible(cell: Structure, mesh: tuple[int, int, int]) -> int:
 
     numbers = [int(z) for z in cell.atomic_numbers]
     found: Any = spglib.get_ir_reciprocal_mesh(
-        mesh, (cell.lattice.matrix, cell.frac_coords, numbers), is_shift=[0, 0, 0], symprec=1e-4
+        list(mesh),
+        (cell.lattice.matrix.tolist(), cell.frac_coords.tolist(), numbers),
+        is_shift=[0, 0, 0],
+        symprec=1e-4,
     )
     return len(np.unique(found[0]))

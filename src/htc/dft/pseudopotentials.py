@@ -30,7 +30,7 @@ _HEADER_BYTES: Final = 400_000
 """The human-readable part of a file with GIPAW data can be long; the header always lies within this."""
 _KINDS: Final[dict[str, Kind]] = {"NC": "NC", "SL": "NC", "US": "US", "USPP": "US", "PAW": "PAW"}
 
-_HARD: Final = frozenset("H B C N O F Cr Mn Fe Co Ni Cu Zn".split())
+_HARD: Final = frozenset(["H", "B", "C", "N", "O", "F", "Cr", "Mn", "Fe", "Co", "Ni", "Cu", "Zn"])
 """First row and late 3d: their states have no core states of the same angular momentum to be screened by."""
 _ASSUMED_RY: Final[dict[tuple[Kind, bool], float]] = {
     ("NC", True): 90.0,
@@ -40,7 +40,7 @@ _ASSUMED_RY: Final[dict[tuple[Kind, bool], float]] = {
     ("PAW", True): 55.0,
     ("PAW", False): 45.0,
 }
-"""Cutoff of the wave functions by kind and hardness, where a file suggests none: cautious, to be converged."""
+"""Cutoff of the wave functions by kind and hardness, where a file suggests none: to be converged."""
 _DENSITY_FACTOR: Final[dict[Kind, float]] = {"NC": 4.0, "US": 10.0, "PAW": 8.0}
 _ROUND_TO_RY: Final = 5.0
 
@@ -159,7 +159,7 @@ def choose_pseudopotentials(
                 hint=f"put a UPF file whose name begins with {symbol} there, or name one: "
                 f"--pseudo {symbol}=FILE",
             )
-    wanted = _PREFERRED if functional is None else (functional,)
+    wanted: tuple[str, ...] = _PREFERRED if functional is None else (functional,)
     if functional is None and fixed:
         wanted = tuple(dict.fromkeys(p.functional for p in fixed.values()))
     for name in wanted:

@@ -12,7 +12,7 @@ from htc.prediction.hashing import input_hash, spectrum_hash
 from htc.prediction.predictor import check_conditions
 from htc.prediction.record import Prediction, SpectrumOrigin
 from htc.spectra import Spectrum
-from htc.spectra.checks import check
+from htc.spectra.checks import CONVERGED_SPREAD, check
 from htc.spectra.smearing import Plateau, find_plateau
 
 __all__ = ["MU_STAR_STD", "choose_spectrum", "predict_from_spectrum"]
@@ -21,15 +21,20 @@ MU_STAR_STD: Final = 0.02
 """Standard deviation of mu* carried into the interval: conventional metals have 0.08 to 0.16."""
 
 _FORMULA: Final = "allen_dynes"
+_UNCONVERGED: Final = frozenset({"unconverged-smearing", "coarse-q-mesh"})
+"""Flags of a calculation whose own meshes do not agree."""
 _AS_GIVEN: Final = {"measured": "alpha2F as given", "surrogate": "surrogate alpha2F as given"}
 
 
-def choose_spectrum(spectra: Sequence[Spectrum], label: str | None = None) -> tuple[Spectrum, Plateau | None]:
+def choose_spectrum(
+    spectra: Sequence[Spectrum], label: str | None = None, *, tolerance: float = CONVERGED_SPREAD
+) -> tuple[Spectrum, Plateau | None]:
     """The spectrum that stands for a file: the one named, the only one, or the middle of the plateau.
 
     Args:
         spectra: all spectra of one file.
         label: label of the one to take, or None.
+        tolerance: spread that a plateau may have, see `htc.spectra.find_plateau`.
 
     Returns:
         The spectrum, and the plateau where it was chosen by one.
@@ -46,7 +51,7 @@ def choose_spectrum(spectra: Sequence[Spectrum], label: str | None = None) -> tu
         raise InputError(f"no spectrum is labelled {label!r}", hint=f"there are: {labels}")
     if len(spectra) == 1:
         return spectra[0], None
-    plateau = find_plateau(spectra)
+    plateau = find_plateau(spectra, tolerance=tolerance)
     if not plateau.found:
         raise SpectrumError(
             "the smearings do not agree with each other: there is no plateau to choose from",
@@ -66,6 +71,7 @@ def predict_from_spectrum(
     mu_star_std: float = MU_STAR_STD,
     pressure_gpa: float = 0.0,
     label: str | None = None,
+    plateau_tolerance: float = CONVERGED_SPREAD,
 ) -> Prediction:
     """Record of a material whose alpha2F is known, by the full Allen-Dynes formula.
 
@@ -80,6 +86,7 @@ def predict_from_spectrum(
         mu_star_std: its standard deviation.
         pressure_gpa: pressure of the calculation.
         label: spectrum to take; None for the plateau's middle.
+        plateau_tolerance: spread that the plateau may have; its members' spread is in the interval.
 
     Raises:
         FormulaError: the formula cannot be read.
@@ -92,7 +99,7 @@ def predict_from_spectrum(
 
     check_conditions(pressure_gpa, mu_star)
     composition = parse_formula(formula)
-    spectrum, plateau = choose_spectrum(spectra, label)
+    spectrum, plateau = choose_spectrum(spectra, label, tolerance=plateau_tolerance)
     family = recognise(composition, pressure_gpa=pressure_gpa)
     identity = input_hash(
         kind="spectrum",
@@ -103,9 +110,13 @@ def predict_from_spectrum(
         formula=_FORMULA,
         mu_star_std=mu_star_std,
         plateau=None if plateau is None else list(plateau.limits or ()),
+        # The same spectrum as some hand gave it, and out of a checked run, are two.
+        **({} if spectrum.first_principles is None else {"first_principles": spectrum.first_principles}),
     )
     origin: SpectrumOrigin = "surrogate" if spectrum.is_surrogate else "measured"
-    flags = [flag.message for flag in check(spectrum)]
+    found = check(spectrum)
+    flags = [flag.message for flag in found]
+    unconverged = any(flag.code in _UNCONVERGED for flag in found)
     notes = [] if plateau is None else [f"{spectrum.label}: middle of the plateau ({plateau.criterion})"]
     provenance: dict[str, Any] = {
         "htc_version": __version__,
@@ -167,11 +178,16 @@ def predict_from_spectrum(
         omega_log=omega_log,
         omega_2=omega_2,
         mu_star=mu_star,
-        prediction_method=f"McMillan-Allen-Dynes (f1 f2), {_AS_GIVEN[origin]}",
-        confidence_level="medium" if flags or family.cautions else "high",
+        prediction_method=f"McMillan-Allen-Dynes (f1 f2), {_given(spectrum, origin)}",
+        confidence_level="low" if unconverged else "medium" if flags or family.cautions else "high",
         pressure_gpa=pressure_gpa,
         spectrum=spectrum,
         spectrum_origin=origin,
         input_hash=identity,
         provenance=provenance,
     )
+
+
+def _given(spectrum: Spectrum, origin: SpectrumOrigin) -> str:
+    code = spectrum.first_principles
+    return _AS_GIVEN[origin] if code is None else f"alpha2F from first principles ({code})"

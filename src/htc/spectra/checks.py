@@ -10,7 +10,7 @@ import numpy as np
 
 from htc.spectra.spectrum import Spectrum
 
-__all__ = ["Flag", "check", "clip_effect", "is_noise"]
+__all__ = ["CONVERGED_SPREAD", "Flag", "check", "clip_effect", "is_noise"]
 
 NOISE: Final[float] = 1e-4
 """Relative change of lambda below which negative weight is rounding noise."""
@@ -24,6 +24,10 @@ SOFT_SHARE: Final[float] = 0.20
 """... and are worth saying where they carry more than this share of lambda."""
 INSTABILITY_LAMBDA: Final[float] = 3.5
 IMAGINARY_SHARE: Final[float] = 0.01
+CONVERGED_SPREAD: Final[float] = 0.05
+"""Spread of lambda and omega_log over neighbouring smearings up to which they are a plateau."""
+SAME_SUM: Final[float] = 0.10
+"""Relative difference of lambda interpolated between q points and summed over them on a fine mesh."""
 PLAUSIBLE_MAX_MEV: Final[tuple[float, float]] = (2.0, 700.0)
 """Highest phonon frequencies of solids lie well within (H2 vibron: 550 meV)."""
 
@@ -60,6 +64,9 @@ def check(spectrum: Spectrum) -> tuple[Flag, ...]:
     | code | meaning | value |
     |---|---|---|
     | ``surrogate`` | formed from moments, not calculated or measured | |
+    | ``unconverged-smearing`` | the run's smearings agree only roughly with each other | their spread |
+    | ``unseen-convergence`` | a checked run whose files tell nothing of its convergence | |
+    | ``coarse-q-mesh`` | two ways of summing over q give different lambda | relative difference |
     | ``linewidths`` | the run's own linewidths are unsound | number of findings |
     | ``refused-columns`` | other columns of the file were refused | how many |
     | ``truncated`` | the file lacks its last lines | |
@@ -130,6 +137,27 @@ def _flags(spectrum: Spectrum) -> Iterator[Flag]:
 def _about_the_run(spectrum: Spectrum) -> Iterator[Flag]:
     if spectrum.is_surrogate:
         yield Flag("surrogate", "its shape was formed from moments: only these are known, not alpha2F itself")
+    spread = spectrum.provenance.get("smearing_spread", 0.0)
+    if spread > CONVERGED_SPREAD:
+        yield Flag(
+            "unconverged-smearing",
+            f"neighbouring smearings of the run agree to {spread:.0%} only: use denser k meshes",
+            spread,
+        )
+    if spectrum.provenance.get("convergence") == "unseen":
+        yield Flag(
+            "unseen-convergence",
+            "one set of meshes and one electronic smearing: nothing here shows that lambda is converged",
+        )
+    summed = spectrum.provenance.get("lambda_summed_over_q")
+    if summed is not None and summed > 0.0 and abs(spectrum.lambda_ep / summed - 1.0) > SAME_SUM:
+        difference = spectrum.lambda_ep / summed - 1.0
+        yield Flag(
+            "coarse-q-mesh",
+            f"lambda is {spectrum.lambda_ep:.4f} interpolated between q points and {summed:.4f} summed over "
+            f"them ({difference:+.0%}): use a denser q mesh",
+            difference,
+        )
     findings = spectrum.provenance.get("run_findings", ())
     if findings:
         yield Flag("linewidths", "; ".join(findings), float(len(findings)))

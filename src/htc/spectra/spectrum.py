@@ -28,6 +28,9 @@ FloatArray = NDArray[np.float64]
 ORIGIN_SURROGATE: Final[str] = "surrogate"
 """``provenance["origin"]`` of a spectrum that was formed from moments, see `Spectrum.is_surrogate`."""
 
+ORIGIN_FIRST_PRINCIPLES: Final[str] = "first-principles"
+"""``provenance["origin"]`` of a spectrum read from a checked calculation, see `Spectrum.first_principles`."""
+
 NegativeWeight = Literal["keep", "clip", "refuse"]
 """What to do with alpha2F < 0: keep the file's numbers, set them to zero, or refuse the spectrum."""
 
@@ -96,6 +99,13 @@ class Spectrum:
     def is_surrogate(self) -> bool:
         """Whether it was formed from moments rather than calculated or measured, by its provenance."""
         return self.provenance.get("origin") == ORIGIN_SURROGATE
+
+    @property
+    def first_principles(self) -> str | None:
+        """The code that calculated it, where `htc.dft` read and checked the whole run; None otherwise."""
+        if self.provenance.get("origin") != ORIGIN_FIRST_PRINCIPLES:
+            return None
+        return str(self.provenance.get("code", "first principles"))
 
     @property
     def max_omega_mev(self) -> float:

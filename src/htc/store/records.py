@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from htc.store.database import Database
 
 __all__ = [
+    "RECORD_COLUMNS",
+    "RECORD_SOURCE",
     "Record",
     "bete_run_record",
     "model_record",
@@ -83,7 +85,7 @@ def _time(column: str) -> str:
     return f"CASE WHEN {in_calendar(column)} THEN {column} AT TIME ZONE 'UTC' END AS {name}"
 
 
-_ANSWER: Final = ", ".join(
+RECORD_COLUMNS: Final = ", ".join(
     [
         *(f"p.{name}" for name in _SAME),
         "coalesce(p.extrapolation_warning, false) AS extrapolation_warning",
@@ -99,11 +101,13 @@ _ANSWER: Final = ", ".join(
         "coalesce(p.provenance -> 'notes', '[]') AS notes",
     ]
 )
-_FROM: Final = " FROM htc_predictions AS p LEFT JOIN bete_runs AS b ON b.id = p.bete_run_id"
+"""What is asked of a prediction, SQL."""
+RECORD_SOURCE: Final = " FROM htc_predictions AS p LEFT JOIN bete_runs AS b ON b.id = p.bete_run_id"
+"""Where it is asked: ``p`` is the prediction, ``b`` its electron-phonon run."""
 _WHOLE: Final = (
-    f"SELECT {_ANSWER}, p.provenance, p.legacy_defects, b.alpha2f_omega, b.alpha2f_alpha2f,"
+    f"SELECT {RECORD_COLUMNS}, p.provenance, p.legacy_defects, b.alpha2f_omega, b.alpha2f_alpha2f,"
     " coalesce(s.structure, b.structure_json::jsonb) AS structure"
-    f"{_FROM} LEFT JOIN structures AS s ON s.hash = p.structure_hash"
+    f"{RECORD_SOURCE} LEFT JOIN structures AS s ON s.hash = p.structure_hash"
 )
 
 _RUN: Final = ", ".join(
@@ -141,7 +145,10 @@ def records_by_hash(database: Database, hashes: Sequence[str]) -> dict[str, Reco
     Raises:
         StoreError: the database does not answer.
     """
-    text = f"SELECT {_ANSWER}{_FROM} WHERE p.input_hash = ANY(%(hashes)s) AND p.deleted_at IS NULL"
+    text = (
+        f"SELECT {RECORD_COLUMNS}{RECORD_SOURCE}"
+        " WHERE p.input_hash = ANY(%(hashes)s) AND p.deleted_at IS NULL"
+    )
     with database.connect() as connection:
         return {
             record["input_hash"]: record
@@ -155,7 +162,7 @@ def prediction_records(database: Database, ids: Sequence[str]) -> dict[str, Reco
     Raises:
         StoreError: the database does not answer.
     """
-    text = f"SELECT {_ANSWER}{_FROM} WHERE p.id = ANY(%(ids)s)"
+    text = f"SELECT {RECORD_COLUMNS}{RECORD_SOURCE} WHERE p.id = ANY(%(ids)s)"
     with database.connect() as connection:
         return {record["id"]: record for record in plain_records(connection, text, {"ids": list(ids)})}
 
@@ -202,7 +209,7 @@ def records_of_formula(database: Database, reduced_formula: str, most: int) -> t
     with database.connect() as connection:
         found = plain_records(
             connection,
-            f"SELECT {_ANSWER}, s.spacegroup_number, s.nsites, s.volume{_FROM}"
+            f"SELECT {RECORD_COLUMNS}, s.spacegroup_number, s.nsites, s.volume{RECORD_SOURCE}"
             " LEFT JOIN structures AS s ON s.hash = p.structure_hash"
             " WHERE p.reduced_formula = %(formula)s AND p.deleted_at IS NULL"
             " ORDER BY p.created_at DESC NULLS LAST, p.id LIMIT %(most)s",
