@@ -9,11 +9,13 @@ rooms above.
 from htc.discovery.candidates import Candidates, resolve
 from htc.discovery.evaluation import Evaluator, Verdict
 from htc.discovery.fronts import Front, FrontPoint, front_of
-from htc.discovery.optimise import Optimiser
 from htc.discovery.pareto import hypervolume, non_dominated
+from htc.discovery.pool import Pool
 from htc.discovery.requests import (
     MAX_CANDIDATES,
     CandidateRequest,
+    Constraint,
+    Goal,
     Objective,
     OptimizeRequest,
     ScreenRequest,
@@ -21,19 +23,24 @@ from htc.discovery.requests import (
     StructureText,
     Substitution,
 )
+from htc.discovery.strategies import Optimiser, Strategy, strategy_for
 
 __all__ = [
     "MAX_CANDIDATES",
     "CandidateRequest",
     "Candidates",
+    "Constraint",
     "Evaluator",
     "Front",
     "FrontPoint",
+    "Goal",
     "Objective",
     "Optimiser",
     "OptimizeRequest",
+    "Pool",
     "ScreenRequest",
     "StoredSelection",
+    "Strategy",
     "StructureText",
     "Substitution",
     "Verdict",
@@ -41,4 +48,5 @@ __all__ = [
     "hypervolume",
     "non_dominated",
     "resolve",
+    "strategy_for",
 ]

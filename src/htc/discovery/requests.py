@@ -20,12 +20,15 @@ __all__ = [
     "MAX_CANDIDATES",
     "CandidateRequest",
     "Column",
+    "Constraint",
     "Direction",
+    "Goal",
     "Objective",
     "OptimizeRequest",
     "ScreenRequest",
     "StabilityWish",
     "StoredSelection",
+    "StrategyName",
     "StructureText",
     "Substitution",
 ]
@@ -44,9 +47,16 @@ Column = Literal[
     "omega_log",
     "pressure_required_gpa",
     "hull_distance_eV",
+    "element_cost",
+    "hhi_production",
+    "hhi_reserve",
+    "dust_hazard",
 ]
+"""What can be an objective or a constraint: columns of a prediction, and those of
+:mod:`htc.discovery.elements`, which follow from the formula."""
 Direction = Literal["max", "min"]
 StabilityWish = Literal["none", "hull", "full"]
+StrategyName = Literal["hypervolume", "botorch", "evolve", "greedy", "random"]
 
 _USUAL: Final[dict[str, Direction]] = {
     "tc_predicted": "max",
@@ -57,6 +67,10 @@ _USUAL: Final[dict[str, Direction]] = {
     "omega_log": "max",
     "pressure_required_gpa": "min",
     "hull_distance_eV": "min",
+    "element_cost": "min",
+    "hhi_production": "min",
+    "hhi_reserve": "min",
+    "dust_hazard": "min",
 }
 DEFAULT_REFERENCE: Final[dict[str, float]] = {
     "tc_predicted": 0.0,
@@ -67,6 +81,10 @@ DEFAULT_REFERENCE: Final[dict[str, float]] = {
     "omega_log": 0.0,
     "pressure_required_gpa": 300.0,
     "hull_distance_eV": 0.5,
+    "element_cost": 1000.0,
+    "hhi_production": 10_000.0,
+    "hhi_reserve": 10_000.0,
+    "dust_hazard": 5.0,
 }
 """Worst value that still counts for the hypervolume, in the unit of the column: the same for every run, so
 that two runs can be compared."""
@@ -255,6 +273,28 @@ class Objective(_Request):
         return self
 
 
+class Constraint(_Request):
+    """A bound that a result must keep to count."""
+
+    column: Column = Field(description="Column of the prediction or of the elements.")
+    min: float | None = Field(default=None, description="At least this, in the unit of the column.")
+    max: float | None = Field(default=None, description="At most this.")
+
+    @model_validator(mode="after")
+    def _bounds_something(self) -> Self:
+        if self.min is None and self.max is None:
+            raise ValueError(f"a constraint on {self.column} needs min, max or both")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"{self.column} cannot be at least {self.min:g} and at most {self.max:g}")
+        return self
+
+    def holds(self, value: float | None) -> bool:
+        """Whether a value keeps it; one that is not known does not."""
+        if value is None or not math.isfinite(value):
+            return False
+        return (self.min is None or value >= self.min) and (self.max is None or value <= self.max)
+
+
 def default_objectives() -> list[Objective]:
     """Tc up, pressure down, distance to the hull down."""
     return [
@@ -264,13 +304,8 @@ def default_objectives() -> list[Objective]:
     ]
 
 
-class OptimizeRequest(_Conditions):
-    """Judge a budget of candidates, those first that may improve the front most.
-
-    A cheap tier of the model looks at the whole pool once. Then batches are judged by the tier asked for:
-    each place in a batch goes to the candidate that is expected to enlarge the dominated hypervolume most, by
-    the model's own uncertainty. What was judged corrects what is thought of its relatives.
-    """
+class Goal(_Request):
+    """What an optimisation looks for, and how it chooses."""
 
     objectives: list[Objective] = Field(
         default_factory=default_objectives,
@@ -278,19 +313,57 @@ class OptimizeRequest(_Conditions):
         max_length=4,
         description="What to have more or less of.",
     )
+    constraints: list[Constraint] = Field(
+        default_factory=list, max_length=8, description="Bounds that a result must keep to count."
+    )
+    without: list[_Symbol] = Field(
+        default_factory=list, max_length=118, description="No candidate with one of these elements."
+    )
+    wanted: int | None = Field(
+        default=None,
+        ge=1,
+        le=_MAX_POOL,
+        description="How many good ones are sought. With one objective: the best so many of the candidates. "
+        "With several: for each compromise between them the best so many. null: a quarter of the budget with one "
+        "objective; with several the front alone.",
+    )
+    strategy: StrategyName = Field(
+        default="hypervolume",
+        description="How candidates are chosen. hypervolume: by the uncertainty of the model, corrected by what "
+        "was judged. botorch: Gaussian processes and qLogNEHVI of BoTorch (needs the extra [bo]). evolve: the "
+        "genetic algorithm NSGA-II of Optuna (needs the extra [bo]). greedy: what the cheap model predicts "
+        "best. random.",
+    )
     budget: int = Field(default=100, ge=1, le=_MAX_POOL, description="How many are judged.")
     batch_size: int = Field(default=8, ge=1, le=256, description="How many are chosen at once.")
     prior_tier: ModelTier = Field(
         default="fast", description="Tier of the model that looks at the whole pool."
     )
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        columns = [one.column for one in self.objectives]
+        if len(set(columns)) < len(columns):
+            raise ValueError("an objective is given twice")
+        bounds = [one.column for one in self.constraints]
+        if len(set(bounds)) < len(bounds):
+            raise ValueError("a column is constrained twice: give min and max in one")
+        return self
+
+
+class OptimizeRequest(_Conditions, Goal):
+    """Judge a budget of candidates, those first that may improve the front most.
+
+    A cheap tier of the model looks at the whole pool once. Then batches are judged by the tier asked for:
+    those that are, by the model's own uncertainty, most likely to be among the best. What was judged corrects
+    what is thought of its relatives.
+    """
+
     seed: int = Field(default=0, ge=0, lt=2**31, description="Equal seed, equal choices.")
 
     @model_validator(mode="after")
     def _something_to_do(self) -> Self:
         _check_count(self, _MAX_POOL)
-        columns = [one.column for one in self.objectives]
-        if len(set(columns)) < len(columns):
-            raise ValueError("an objective is given twice")
         return self
 
 
