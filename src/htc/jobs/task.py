@@ -160,7 +160,7 @@ class Task:
         announced = False
         while chunk:
             self.pulse()
-            self._make_way()
+            self.make_way()
             began = time.monotonic()
             verdicts = self._verdicts(chunk, evaluator, announced=announced)
             if not together:
@@ -256,7 +256,8 @@ class Task:
             self._rankings.note_new_row()
         return {id(p): one.id for p, one in zip(predictions, saved, strict=True)}
 
-    def _make_way(self) -> None:
+    def make_way(self) -> None:
+        """:class:`Halt` when this run has had its turn and others wait."""
         if time.monotonic() - self._began > TURN_S:
             if job_counts(self.database)["queued"] > 0:
                 raise Halt("turn")
