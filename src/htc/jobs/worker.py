@@ -112,8 +112,11 @@ class Worker:
         self._signals.close()
         self._rankings.close()
 
-    def work_once(self) -> bool:
+    def work_once(self, run_id: str | None = None) -> bool:
         """Take one run and do it, or as much of it as there is time for; False: there was none.
+
+        Args:
+            run_id: take this one; False then also means that another worker has it, or that it has ended.
 
         Raises:
             StoreError: the queue cannot be asked.
@@ -121,7 +124,7 @@ class Worker:
         self._settle()
         # Another owner each time: what was put down is not to be mistaken for what is in hand.
         owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
-        lease = claim(self._database, owner, seconds=self._lease_s)
+        lease = claim(self._database, owner, seconds=self._lease_s, run_id=run_id)
         if lease is None:
             return False
         job = lease.job

@@ -1,4 +1,4 @@
-"""What a suite's results say: pairs for a parity plot, and metrics of all of them and of parts."""
+"""What a suite's results say: metrics of every view and of the parts of it, and what has no pair."""
 
 from __future__ import annotations
 
@@ -6,152 +6,106 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from htc.validation.metrics import metrics_of
-from htc.validation.suites import SuiteName
+from htc.validation.cases import Pair, Suite, View
+from htc.validation.metrics import as_values, metrics_of
 
-__all__ = ["Compared", "compared", "summarise"]
+__all__ = ["SCHEMA", "Point", "points_of", "summarise"]
 
-_INTERVALS: Final = (
-    "tc_lower_95ci",
-    "tc_upper_95ci",
-    "tc_experiment",
-    "tc_experiment_lower_95ci",
-    "tc_experiment_upper_95ci",
-)
-_CAUTIONS: Final[dict[SuiteName, tuple[str, ...]]] = {
-    "reference": (
-        "Some of these compounds were among the calculations that the model was trained on; its files do not "
-        "say which. docs/accuracy.md has what it says of compounds it has not seen.",
-        "The interval against experiment was learned from measured compounds, some of these among them.",
-    ),
-    "formulas": (
-        "mu* is one number for all of them, and the measured Tc is of a sample, not of the computed crystal.",
-    ),
-}
+SCHEMA: Final = 2
+"""Of the results; those of earlier versions name no schema."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Compared:
-    """One pair. Temperatures in K, pressure in GPa."""
+class Point:
+    """One pair with the case it belongs to."""
 
     label: str
     formula: str
-    method: str
-    """Name of the closed formula, or ``model``."""
-    tc_measured: float
-    tc_predicted: float
-    tc_lower_95ci: float | None
-    tc_upper_95ci: float | None
-    tc_experiment: float | None
-    tc_experiment_lower_95ci: float | None
-    tc_experiment_upper_95ci: float | None
+    view: str
+    known: float
+    predicted: float
+    lower_95: float | None
+    upper_95: float | None
+    within: bool | None
+    tolerance: float | None
     pressure_gpa: float
-    family: str | None
-    in_training: bool | None
-    """Whether the model was trained on this material; None: its files do not say."""
-    confidence_level: str | None
+    groups: Mapping[str, str]
     source: str
     doi: str | None
+    note: str | None
     prediction_id: str | None
 
 
-def compared(
-    values: Mapping[str, Any], prediction: Mapping[str, Any] | None, *, label: str, prediction_id: str | None
-) -> list[Compared]:
-    """The pairs of one stored item: one for the model, one for each closed formula with a Tc."""
-    common: dict[str, Any] = {
-        "label": label,
-        "formula": values["formula"],
-        "tc_measured": float(values["tc_measured"]),
-        "pressure_gpa": float(values["pressure_gpa"]),
-        "source": values["source"],
-        "doi": values.get("doi"),
-        "prediction_id": prediction_id,
-    }
-    empty: dict[str, Any] = dict.fromkeys(_INTERVALS)
-    if "formulas" in values:
-        return [
-            Compared(
-                **common,
-                **empty,
-                method=name,
-                tc_predicted=tc,
-                family=None,
-                in_training=None,
-                confidence_level=None,
-            )
-            for name, tc in values["formulas"].items()
-            if tc is not None
-        ]
-    if prediction is None or prediction["tc_predicted"] is None:
-        return []
-    said: dict[str, Any] = {name: values.get(name) for name in empty} | {
-        name: prediction[name] for name in empty if name in prediction
-    }
+def points_of(values: Mapping[str, Any], *, label: str, prediction_id: str | None = None) -> list[Point]:
+    """The pairs of one judged case, from what is kept of it; none of an earlier version."""
     return [
-        Compared(
-            **common,
-            **said,
-            method="model",
-            tc_predicted=prediction["tc_predicted"],
-            family=prediction["family"],
-            in_training=values.get("in_training"),
-            confidence_level=prediction.get("confidence_level"),
+        Point(
+            label=label,
+            formula=values["formula"],
+            pressure_gpa=float(values["pressure_gpa"]),
+            source=values["source"],
+            doi=values.get("doi"),
+            note=values.get("note"),
+            prediction_id=prediction_id,
+            **asdict(Pair.from_values(one)),
         )
+        for one in values.get("pairs", ())
     ]
 
 
 def summarise(
-    suite: SuiteName, pairs: Sequence[Compared], *, failed: int = 0, refused: Iterable[str] = ()
+    suite: Suite,
+    points: Sequence[Point],
+    *,
+    failed: int = 0,
+    refused: Iterable[str] = (),
+    conditions: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Metrics of a suite, JSON-ready: of everything, of the parts that are told apart, and what has no pair.
+    """Metrics of a suite, JSON-ready.
 
     Args:
-        suite: its name.
-        pairs: from :func:`compared`.
-        failed: cases that could not be predicted.
+        suite: the suite.
+        points: from :func:`points_of`.
+        failed: cases that could not be judged.
         refused: labels of cases outside the theory.
+        conditions: what the figures depend on: model, mu*, program.
     """
-    parts: dict[str, list[Compared]] = {}
-    for pair in pairs:
-        if suite == "formulas":
-            parts.setdefault(pair.method, []).append(pair)
-            continue
-        parts.setdefault("all", []).append(pair)
-        if pair.in_training is not None:
-            parts.setdefault("trained on" if pair.in_training else "not trained on", []).append(pair)
-        if pair.confidence_level is not None:
-            parts.setdefault(f"confidence {pair.confidence_level}", []).append(pair)
-        if pair.family is not None:
-            parts.setdefault(f"family {pair.family}", []).append(pair)
-    against = [p for p in pairs if p.tc_experiment is not None]
-    if against:
-        parts["against experiment"] = against
     return {
-        "suite": suite,
-        "parts": {name: _metrics(name, some) for name, some in parts.items()},
-        "cautions": list(_CAUTIONS[suite]),
-        "pairs": len(pairs),
+        "schema": SCHEMA,
+        "suite": suite.name,
+        "title": suite.title,
+        "about": suite.about,
+        "fingerprint": suite.fingerprint,
+        "conditions": dict(conditions or {}),
+        "views": [
+            {**asdict(view), "parts": _parts(view, [p for p in points if p.view == view.name])}
+            for view in suite.views
+            if any(p.view == view.name for p in points)
+        ],
+        "cautions": list(suite.cautions),
+        "excluded": dict(suite.excluded),
+        "pairs": len(points),
         "failed": failed,
         "refused": sorted(refused),
     }
 
 
-def _metrics(name: str, pairs: Sequence[Compared]) -> dict[str, Any]:
-    experiment = name == "against experiment"
-    return asdict(
+def _parts(view: View, points: Sequence[Point]) -> dict[str, dict[str, Any]]:
+    # Where one case makes several pairs, figures of all of them together would say nothing.
+    parts: dict[str, list[Point]] = {"all": list(points)} if view.headline_part == "all" else {}
+    for key in dict.fromkeys(key for p in points for key in p.groups):
+        for value in sorted({p.groups[key] for p in points if key in p.groups}):
+            parts[f"{key}: {value}"] = [p for p in points if p.groups.get(key) == value]
+    return {name: _metrics(some) for name, some in parts.items()}
+
+
+def _metrics(points: Sequence[Point]) -> dict[str, Any]:
+    return as_values(
         metrics_of(
-            [p.tc_measured for p in pairs],
-            [(p.tc_experiment if experiment else p.tc_predicted) or 0.0 for p in pairs],
-            [
-                _interval(p.tc_experiment_lower_95ci, p.tc_experiment_upper_95ci)
-                if experiment
-                else _interval(p.tc_lower_95ci, p.tc_upper_95ci)
-                for p in pairs
-            ],
+            [p.known for p in points],
+            [p.predicted for p in points],
+            [None if p.lower_95 is None or p.upper_95 is None else (p.lower_95, p.upper_95) for p in points],
+            within=[p.within for p in points],
+            groups=[p.formula for p in points],
         )
     )
-
-
-def _interval(low: float | None, high: float | None) -> tuple[float, float] | None:
-    return None if low is None or high is None else (low, high)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,7 +59,7 @@ class Measured:
         return self.tc_k > 0.0
 
 
-def read_measured(folder: Path) -> dict[str, Measured]:
+def read_measured(folder: Path, left_out: Counter[str] | None = None) -> dict[str, Measured]:
     """Measured Tc of stoichiometric compounds of conventional families, by reduced formula.
 
     Left out are compositions with fractional amounts (doped, alloys), families outside electron-phonon
@@ -67,6 +67,7 @@ def read_measured(folder: Path) -> dict[str, Measured]:
 
     Args:
         folder: holds ``supercon_mtg.csv``, ``superband.csv`` or both.
+        left_out: counts the different formulas that were left out, by reason.
 
     Raises:
         InputError: neither table is there, or one lacks its columns or cannot be read.
@@ -75,14 +76,18 @@ def read_measured(folder: Path) -> dict[str, Measured]:
     from htc.materials.formulas import formula_amounts, parse_formula
 
     found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    apart: dict[str, str] = {}
     for table, formula, tc in _rows(folder):
         try:
             amounts = formula_amounts(formula)
         except FormulaError:
+            apart[formula] = "not a formula"
             continue
         whole = all(abs(n - round(n)) < 1e-6 for n in amounts.values())
         if whole and sum(amounts.values()) <= _MOST_ATOMS:
             found[formula][table].append(tc)
+        else:
+            apart[formula] = "doped, or an alloy: amounts that are not whole numbers"
 
     merged: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     families: dict[str, tuple[str, int]] = {}
@@ -91,11 +96,17 @@ def read_measured(folder: Path) -> dict[str, Measured]:
         reduced = composition.reduced_formula
         if reduced not in families:
             family = recognise(composition)
-            if not family.applicable or reduced in EXCLUDED:
+            if not family.applicable:
+                apart[formula] = f"outside electron-phonon theory: {family.name}"
+                continue
+            if reduced in EXCLUDED:
+                apart[formula] = "known to be listed for another sample"
                 continue
             families[reduced] = (family.name, len(composition))
         for table, values in by_table.items():
             merged[reduced][table] += values
+    if left_out is not None:
+        left_out.update(apart.values())
     return {
         reduced: _settled(reduced, merged[reduced], family, n)
         for reduced, (family, n) in sorted(families.items())

@@ -1,0 +1,1 @@
+"""Tables of facts that suites are made of; see `htc.validation.suites`."""
