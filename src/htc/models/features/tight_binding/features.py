@@ -189,7 +189,9 @@ def tight_binding(standardised: Standardised) -> TightBinding:
     if not 0.0 < electrons < 2.0 * len(hamiltonian):
         return unknown
     lattice = np.asarray(standardised.structure.lattice.matrix, dtype=np.float64)
-    operations = find_operations(lattice, standardised.structure.frac_coords, hamiltonian.numbers)
+    operations = find_operations(
+        lattice, standardised.structure.frac_coords, hamiltonian.numbers, standardised.spacegroup
+    )
     coarse, _ = reduced_mesh(lattice, operations, _SPACING_COARSE, _MOST_COARSE)
     shells = shells_of(hamiltonian, orbits)
     shifts, residual = neutral_shifts(hamiltonian, shells, coarse, electrons)

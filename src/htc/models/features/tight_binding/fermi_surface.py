@@ -140,15 +140,14 @@ def _symmetrised(
         return aa, gg, ga
     turn = orbital_rotation(operations.cartesian)[:, None]
     back = turn.transpose(0, 1, 3, 2)
-    whole = [np.zeros_like(part) for part in (aa, gg)]
-    for part, total in zip((aa, gg), whole, strict=True):
-        np.add.at(total, operations.image, turn @ part @ back)
-    vector = turn[:, None] @ ga @ back[:, None]  # (g, x, s, 9, 9)
-    vector = np.einsum("gxy,gysab->gsxab", operations.cartesian, vector)
-    whole_ga = np.zeros((ga.shape[1], 3, N_ORBITALS, N_ORBITALS))
-    np.add.at(whole_ga, operations.image, vector)
-    n = len(operations.image)
-    return whole[0] / n, whole[1] / n, whole_ga.transpose(1, 0, 2, 3) / n
+    n, n_sites = operations.image.shape
+    # The site that each one comes from, by operation.
+    origin = (np.arange(n)[:, None], operations.image.argsort(axis=1))
+    whole_aa, whole_gg = ((turn @ part @ back)[origin].sum(axis=0) / n for part in (aa, gg))
+    vector = (turn[:, None] @ ga @ back[:, None]).reshape(n, 3, -1)  # (g, x, s * 81)
+    vector = (operations.cartesian @ vector).reshape(n, 3, n_sites, N_ORBITALS, N_ORBITALS)
+    whole_ga = vector.transpose(0, 2, 1, 3, 4)[origin].sum(axis=0) / n
+    return whole_aa, whole_gg, whole_ga.transpose(1, 0, 2, 3)
 
 
 _IN_SHELL: Final = (SHELL[:, None] == np.arange(3)).astype(np.float64)
