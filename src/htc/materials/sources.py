@@ -136,7 +136,17 @@ class OptimadeSource:
         found = [found for row in rows if (found := self._read(row)) is not None]
         return _ranked(found, more=more)
 
-    def _rows(self, question: str) -> tuple[list[dict[str, Any]], bool]:
+    def select(self, question: str, limit: int) -> list[FoundStructure]:
+        """Up to ``limit`` sound, ordered crystals that fulfil an OPTIMADE filter, in the provider's order.
+
+        Raises:
+            SourceUnavailableError: the provider cannot be asked, or refuses the filter.
+        """
+        pages = -(-limit // self.page_limit)
+        rows, _ = self._rows(question, pages)
+        return [found for row in rows[:limit] if (found := self._read(row)) is not None]
+
+    def _rows(self, question: str, pages: int | None = None) -> tuple[list[dict[str, Any]], bool]:
         """Entries of the answer over its pages, and whether there were more than were read."""
         import httpx
 
@@ -148,7 +158,7 @@ class OptimadeSource:
         url: str | None = f"{self.base_url}/v1/structures"
         rows: list[dict[str, Any]] = []
         with httpx.Client(timeout=self.timeout_s, follow_redirects=False) as client:
-            for _ in range(self.max_pages):
+            for _ in range(pages or self.max_pages):
                 if url is None:
                     break
                 document = self._get(client, url, params)
@@ -327,9 +337,30 @@ class MaterialsProjectSource:
         system = "-".join(sorted(elements))
         return self._found({"chemsys": system, "_sort_fields": "energy_above_hull", "_limit": "100"})
 
-    def _found(self, question: dict[str, str]) -> list[FoundStructure]:
+    def select(self, question: dict[str, str], limit: int) -> list[FoundStructure]:
+        """Up to ``limit`` crystals that fulfil parameters of the service's search, by material id.
+
+        Raises:
+            SourceUnavailableError: the service cannot be asked.
+            SettingsError: the service refuses the key.
+        """
         found: list[FoundStructure] = []
-        for row in self._rows(question):
+        for start in range(0, limit, _MP_PAGE):
+            size = min(_MP_PAGE, limit - start)
+            page = {"_sort_fields": "material_id", "_skip": str(start), "_limit": str(size)}
+            rows = self._rows({**question, **page})
+            found += self._read(rows)
+            if len(rows) < size:
+                break
+        return found
+
+    def _found(self, question: dict[str, str]) -> list[FoundStructure]:
+        return _ranked(self._read(self._rows(question)), more=False)
+
+    @staticmethod
+    def _read(rows: list[dict[str, Any]]) -> list[FoundStructure]:
+        found: list[FoundStructure] = []
+        for row in rows:
             origin = f"materials-project: {row.get('material_id', '?')}"
             try:
                 structure = as_structure(row["structure"], source=origin)
@@ -337,7 +368,7 @@ class MaterialsProjectSource:
                 continue
             hull = row.get("energy_above_hull")
             found.append(FoundStructure(structure, origin, 0.0, hull, row.get("energy_per_atom")))
-        return _ranked(found, more=False)
+        return found
 
     def _rows(self, question: dict[str, str]) -> list[dict[str, Any]]:
         import httpx
@@ -378,3 +409,4 @@ class MaterialsProjectSource:
 
 
 _KEY_LENGTH: Final = 32
+_MP_PAGE: Final = 500
