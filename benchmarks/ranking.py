@@ -30,22 +30,22 @@ REPEATS = 40
 
 SINGLE = {
     "none": Filters(),
-    "Tc at least 5 K": Filters(min_tc=5.0),
+    "Tc at least 5 K": Filters(min_tc_predicted=5.0),
     "with O, the commonest": Filters(elements=("O",)),
     "with Nb": Filters(elements=("Nb",)),
     "with Xe, the rarest": Filters(elements=("Xe",)),
     "without O": Filters(without=("O",)),
     "only B, C, Mg": Filters(only=("B", "C", "Mg")),
-    "at most 10 GPa": Filters(max_pressure_gpa=10.0),
-    "100 to 120 GPa": Filters(min_pressure_gpa=100.0, max_pressure_gpa=120.0),
+    "at most 10 GPa": Filters(max_pressure_required_gpa=10.0),
+    "100 to 120 GPa": Filters(min_pressure_required_gpa=100.0, max_pressure_required_gpa=120.0),
     "phonons stable": Filters(phonon_stable=True),
     "stable against decay": Filters(thermo_stable=True),
-    "hull at most 0.05 eV/atom": Filters(max_hull_distance_ev=0.05),
-    "hull at most 0.01 eV/atom": Filters(max_hull_distance_ev=0.01),
-    "confidence at least medium": Filters(min_confidence="medium"),
-    "confidence high": Filters(min_confidence="high"),
-    "model, 1 row in 20": Filters(model="bench-c"),
-    "run": Filters(run="bench-1-3"),
+    "hull at most 0.05 eV/atom": Filters(max_hull_distance_eV=0.05),
+    "hull at most 0.01 eV/atom": Filters(max_hull_distance_eV=0.01),
+    "confidence at least medium": Filters(min_confidence_level="medium"),
+    "confidence high": Filters(min_confidence_level="high"),
+    "model, 1 row in 20": Filters(model_id="bench-c"),
+    "run": Filters(experiment_id="bench-1-3"),
     "formula": Filters(formula="O3Si2"),
 }
 DEEP = {"none", "with O, the commonest", "at most 10 GPa", "phonons stable", "confidence at least medium"}
@@ -53,14 +53,14 @@ DEEP = {"none", "with O, the commonest", "at most 10 GPa", "phonons stable", "co
 SEVERAL = {
     "with B and Nb": Filters(elements=("B", "Nb")),
     "with O and Si": Filters(elements=("O", "Si")),
-    "stable, at most 10 GPa": Filters(phonon_stable=True, thermo_stable=True, max_pressure_gpa=10.0),
+    "stable, at most 10 GPa": Filters(phonon_stable=True, thermo_stable=True, max_pressure_required_gpa=10.0),
     "with Nb, high, stable": Filters(
-        elements=("Nb",), min_confidence="high", phonon_stable=True, thermo_stable=True
+        elements=("Nb",), min_confidence_level="high", phonon_stable=True, thermo_stable=True
     ),
-    "model, without O, hull 0.05": Filters(model="bench-c", without=("O",), max_hull_distance_ev=0.05),
-    "run, with O": Filters(run="bench-1-3", elements=("O",)),
+    "model, without O, hull 0.05": Filters(model_id="bench-c", without=("O",), max_hull_distance_eV=0.05),
+    "run, with O": Filters(experiment_id="bench-1-3", elements=("O",)),
     "with Os and Tc: few rows": Filters(elements=("Os", "Tc")),
-    "unstable, hull 0.02: never": Filters(thermo_stable=False, max_hull_distance_ev=0.02),
+    "unstable, hull 0.02: never": Filters(thermo_stable=False, max_hull_distance_eV=0.02),
 }
 
 

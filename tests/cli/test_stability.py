@@ -86,7 +86,7 @@ def test_a_file_is_assessed_and_a_bad_one_beside_it_said(run: Run, cu3au: Path, 
     done = run("stability", cu3au, bad, *options)
     good, wrong = json.loads(done.out)
     assert done.code == ExitCode.PARTIAL
-    assert (good["reduced_formula"], good["thermo_stable"], good["hull_distance_ev"]) == ("Cu3Au", True, 0.0)
+    assert (good["reduced_formula"], good["thermo_stable"], good["hull_distance_eV"]) == ("Cu3Au", True, 0.0)
     assert {c["name"] for c in good["hull"]["competitors"]} == {"Cu", "Au", "CuAu"}
     assert good["hull_competitors"] == 3
     assert good["hull"]["says"] == "on the hull of 3 known phases"
@@ -158,7 +158,7 @@ def test_predictions_carry_the_verdicts(run: Run, tmp_path: Path) -> None:
     done = run("predict", path, "--no-store", "--with-stability", "--json")
     assert done.code == ExitCode.OK, done.err
     (entry,) = json.loads(done.out)
-    assert plain["phonon_stable"] is plain["hull_distance_ev"] is plain["stability_potential"] is None
+    assert plain["phonon_stable"] is plain["hull_distance_eV"] is plain["stability_potential"] is None
     assert entry["tc_predicted"] == plain["tc_predicted"]
     assert entry["stability_potential"] == "emt@ase"
     assert (entry["phonon_verdict"], entry["imaginary_modes_count"]) == ("stable", 0)
@@ -169,7 +169,7 @@ def test_predictions_carry_the_verdicts(run: Run, tmp_path: Path) -> None:
 @pytest.mark.usefixtures("without_mlip", "imported")
 def test_predictions_carry_what_the_table_knows(run: Run) -> None:
     (entry,) = json.loads(run("predict", "MgB2", "--no-store", "--with-stability", "--json").out)
-    assert (entry["hull_distance_ev"], entry["thermo_stable"]) == (0.0, True)
+    assert (entry["hull_distance_eV"], entry["thermo_stable"]) == (0.0, True)
     assert (entry["phonon_stable"], entry["hull_competitors"]) == (None, None)
     assert entry["stability_potential"] == "jarvis-dft-3d (OptB88vdW)"
     assert any("not of this crystal" in note for note in entry["notes"])

@@ -130,7 +130,7 @@ def change(files: Files, path: str, **values: Any) -> dict[str, bytes]:
         ("model_tier", "best"),
         ("input_hash", "0" * 64),
         ("extrapolation_warning", True),
-        ("pressure_gpa", 10.0),
+        ("pressure_required_gpa", 10.0),
         ("composition", "Nb3 Ge1"),
     ],
 )

@@ -70,7 +70,7 @@ def test_filters_answer_as_one_types_and_the_address_remembers_them(desk: str, t
     assert all("Nb" in name for name in names(tab))
     expect(tab).to_have_url(re.compile(r"\?q=Nb$"))
     tab.get_by_role("combobox", name="Confidence").select_option("high")
-    expect(tab).to_have_url(re.compile(r"q=Nb&min_confidence=high$"))
+    expect(tab).to_have_url(re.compile(r"q=Nb&min_confidence_level=high$"))
     expect(tab.locator("[data-ranking] .level:not(.high)")).to_have_count(0)
 
     tab.reload()

@@ -276,7 +276,7 @@ def test_writes_are_noted(guarded: httpx.Client, database: Database) -> None:
     admin, reader = key(database, "admin"), key(database, "read")
     made = guarded.post("/api/htc/keys", json={"name": "new"}, headers=admin | {"X-Request-ID": "note-me"})
     # What makes keys is noted before it is answered.
-    (entry,) = read_audit(database)
+    (entry,) = read_audit(database).rows
     assert (entry.method, entry.route, entry.status) == ("POST", "/api/htc/keys", 201)
     assert (entry.request_id, entry.client) == ("note-me", "127.0.0.1")
     assert entry.details == {"key": made.json()["prefix"], "scopes": ["read"]}
@@ -288,13 +288,13 @@ def test_writes_are_noted(guarded: httpx.Client, database: Database) -> None:
     guarded.get("/api/htc/rankings", headers=reader)
     assert guarded.post(PREDICT, json=MGB2, headers=admin).status_code == 200
     deadline = time.monotonic() + 10
-    while len(entries := read_audit(database)) < 2 and time.monotonic() < deadline:
+    while len(entries := read_audit(database).rows) < 2 and time.monotonic() < deadline:
         time.sleep(0.05)
     assert {(e.status, e.actor.split(":")[0]) for e in entries} == {(201, "key"), (200, "key")}
-    page = guarded.get("/api/htc/audit", params={"limit": 1}, headers=admin).json()
-    assert len(page["entries"]) == 1
-    rest = guarded.get("/api/htc/audit", params={"before": page["next_before"]}, headers=admin).json()
-    assert len(rest["entries"]) == len(entries) - 1
+    page = guarded.get("/api/htc/audit", params={"n": 1}, headers=admin).json()
+    assert len(page["rows"]) == 1
+    rest = guarded.get("/api/htc/audit", params={"after": page["next_cursor"]}, headers=admin).json()
+    assert len(rest["rows"]) == len(entries) - 1
 
 
 def test_the_mode_follows_from_who_can_reach_the_service(

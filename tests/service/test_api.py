@@ -250,7 +250,7 @@ def test_the_ranking_is_filtered_and_paged(htc: Client) -> None:
     assert {r.reduced_formula for r in htc.each_ranked(elements=["Nb"], without="N,C")} == {"Nb3Sn", "Nb"}
     assert {r.reduced_formula for r in htc.rankings(only="Nb,C").rows} == {"NbC", "Nb"}
     assert [r.reduced_formula for r in htc.rankings(formula="B4Mg2").rows] == ["MgB2"]
-    assert all(r.tc_predicted >= 5.0 for r in htc.rankings(min_tc=5.0).rows)
+    assert all(r.tc_predicted >= 5.0 for r in htc.rankings(min_tc_predicted=5.0).rows)
     with pytest.raises(InputError, match="there is no element 'Zz'"):
         htc.rankings(elements="Zz")
     with pytest.raises(InputError, match="no place to go on from"):
@@ -313,7 +313,7 @@ def test_crystals_are_given_as_json_cif_and_poscar(htc: Client, nb3sn: str) -> N
 
 def test_models_and_their_cards(htc: Client) -> None:
     before = htc.models().models
-    assert {m.tier for m in before} == {"default", "fast"}
+    assert {m.model_tier for m in before} == {"default", "fast"}
     assert all(m.in_use and m.first_used_at is None for m in before)
     used = htc.predict("MgB2")
     assert used.model_id is not None

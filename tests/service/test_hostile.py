@@ -374,7 +374,10 @@ def test_injected_paths(endpoint: httpx.Client, text: str) -> None:
 
 @pytest.mark.parametrize("text", INJECTIONS)
 def test_injected_queries(endpoint: httpx.Client, text: str) -> None:
-    names = ("elements", "without", "only", "min_tc", "after", "model", "run", "formula", "confidence")
+    names = (
+        "elements", "without", "only", "min_tc_predicted", "after", "model_id", "experiment_id", "formula",
+        "confidence_level",
+    )  # fmt: skip
     for name in names:
         answer = endpoint.get("/api/htc/rankings", params={name: text})
         assert answer.status_code < 500, (name, answer.status_code, answer.text[:300])

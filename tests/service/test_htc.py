@@ -55,7 +55,7 @@ def test_health(client: Client) -> None:
     assert (body["status"], body["database"], body["dependencies"]) == ("ok", "connected", True)
     assert body["features"] == {"predict": True}
     assert body["problems"] == []
-    assert body["model"].startswith("ambient-networks-")
+    assert body["model_id"].startswith("ambient-networks-")
     assert body["database_revision"].startswith("00")
 
 
@@ -232,7 +232,7 @@ def test_the_database_goes_and_comes_back(
         )
         assert body["features"] == {"predict": False}
         assert body["problems"]
-        assert body["model"]
+        assert body["model_id"]
         assert answer.headers["retry-after"].isdigit()
 
         asked = client.post("/api/htc/predict", json={"composition": "Nb"})

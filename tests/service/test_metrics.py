@@ -352,7 +352,7 @@ def test_predictions_are_timed_by_tier(client: Client) -> None:
     assert value(families, "htc_prediction_duration_seconds_sum", outcome="predicted", tier="default") > 0
     model = families["htc_model_info"].samples[0].labels
     assert model["tier"] == "default"
-    assert model["model_id"] == client.get("/api/htc/health").json()["model"]
+    assert model["model_id"] == client.get("/api/htc/health").json()["model_id"]
 
 
 def test_alerts_say_what_to_do() -> None:

@@ -81,12 +81,12 @@ def test_a_search_text_is_taken_as_what_it_is(text: str, given: dict[str, Any], 
 def test_filters_that_cannot_be_used_are_told(client: httpx.Client) -> None:
     for query, says in (
         ("q=nothing+like+it", "formula"),
-        ("min_tc=warm", "is not a number"),
-        ("min_tc=9&max_tc=3", "nothing lies between"),
+        ("min_tc_predicted=warm", "is not a number"),
+        ("min_tc_predicted=9&max_tc_predicted=3", "nothing lies between"),
         ("phonon_stable=maybe", "neither true nor false"),
         ("elements=Nb&without=Nb", "cannot be both"),
         ("elements=Qq", "no element"),
-        ("tier=magic", "no tier"),
+        ("model_tier=magic", "no tier"),
     ):
         answer = client.get(f"/?{query}")
         assert answer.status_code == 422, query
@@ -159,13 +159,13 @@ def test_the_ranking_as_csv_has_units_and_no_formulas_of_a_spreadsheet(
     client: httpx.Client, database: Database, make_prediction: Maker
 ) -> None:
     many(database, make_prediction, 7, source="=HYPERLINK(1)")
-    answer = client.get("/rankings.csv?min_tc=1.35")
+    answer = client.get("/rankings.csv?min_tc_predicted=1.35")
     assert answer.headers["content-disposition"] == 'attachment; filename="ranking.csv"'
     rows = list(csv.DictReader(io.StringIO(answer.text)))
     assert len(rows) == 3
     assert float(rows[0]["tc_predicted_K"]) == pytest.approx(1.6)
     assert rows[0]["source"] == "'=HYPERLINK(1)"
-    assert client.get("/rankings.csv?min_tc=x").status_code == 422
+    assert client.get("/rankings.csv?min_tc_predicted=x").status_code == 422
 
 
 def test_files_are_kept_for_good_under_their_version(client: httpx.Client) -> None:

@@ -61,13 +61,13 @@ def test_a_screening(client: httpx.Client, work: Callable[[], bool]) -> None:
     assert (accepted["state"], accepted["total"], accepted["kind"]) == ("queued", 2, "screen")
     path = f"/api/htc/results/{accepted['run_id']}"
     waiting = client.get(path).json()
-    assert (waiting["items"], waiting["next_after"], waiting["pareto"]["points"]) == ([], None, [])
+    assert (waiting["items"], waiting["next_cursor"], waiting["pareto"]["points"]) == ([], None, [])
     assert work()
     done = client.get(path, params={"n": 1}).json()
     assert done["run"]["state"] == "finished"
     assert done["run"]["request"]["candidates"]["formulas"] == ["MgB2", "NbN"]
     assert [item["label"] for item in done["items"]] == ["MgB2"]
-    assert done["next_after"] == 0
+    assert done["next_cursor"] == "0"
     rest = client.get(path, params={"after": 0, "pareto": False}).json()
     assert [item["label"] for item in rest["items"]] == ["NbN"]
     assert rest["pareto"] is None

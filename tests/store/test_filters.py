@@ -42,15 +42,15 @@ RUNS = ("run-a", "run-b")
         ({"any_of": ("B", "C"), "only": ("Mg",)}, "B or C is asked for, but not among the only"),
         ({"any_of": ("B", "C"), "without": ("B", "C", "H")}, "B or C cannot be both"),
         ({"only": ("B",), "without": ("B", "C")}, "no element is left"),
-        ({"min_tc": math.nan}, "min_tc: nan is not a number"),
-        ({"max_pressure_gpa": math.inf}, "inf is not a number"),
-        ({"min_tc": 9.0, "max_tc": 8.0}, "nothing lies between 9 and 8"),
-        ({"min_pressure_gpa": 2.0, "max_pressure_gpa": 1.0}, "nothing lies between"),
-        ({"min_confidence": "sure"}, "'sure' is no level.*low, medium, high"),
-        ({"confidence": ("low", "Low")}, "'Low' is no level"),
-        ({"confidence": ("low",), "min_confidence": "low"}, "exclude each other"),
-        ({"model": ""}, "model: an empty text"),
-        ({"run": "a\0b"}, "run: "),
+        ({"min_tc_predicted": math.nan}, "min_tc_predicted: nan is not a number"),
+        ({"max_pressure_required_gpa": math.inf}, "inf is not a number"),
+        ({"min_tc_predicted": 9.0, "max_tc_predicted": 8.0}, "nothing lies between 9 and 8"),
+        ({"min_pressure_required_gpa": 2.0, "max_pressure_required_gpa": 1.0}, "nothing lies between"),
+        ({"min_confidence_level": "sure"}, "'sure' is no level.*low, medium, high"),
+        ({"confidence_level": ("low", "Low")}, "'Low' is no level"),
+        ({"confidence_level": ("low",), "min_confidence_level": "low"}, "exclude each other"),
+        ({"model_id": ""}, "model_id: an empty text"),
+        ({"experiment_id": "a\0b"}, "experiment_id: "),
     ],
 )
 def test_impossible_wishes_are_refused(wish: dict[str, Any], message: str) -> None:
@@ -60,9 +60,9 @@ def test_impossible_wishes_are_refused(wish: dict[str, Any], message: str) -> No
 
 
 def test_equal_wishes_are_equal() -> None:
-    one = Filters(elements=("Mg", "B", "B"), confidence=("high", "medium"))
-    assert one == Filters(elements=("B", "Mg"), confidence=("medium", "high"))
-    assert one.levels == Filters(min_confidence="medium").levels == ("medium", "high")
+    one = Filters(elements=("Mg", "B", "B"), confidence_level=("high", "medium"))
+    assert one == Filters(elements=("B", "Mg"), confidence_level=("medium", "high"))
+    assert one.levels == Filters(min_confidence_level="medium").levels == ("medium", "high")
     assert Filters(elements=("Mg",), phonon_stable=False).given == {
         "elements": ("Mg",),
         "phonon_stable": False,
@@ -93,15 +93,17 @@ def passes(row: Row, wish: Filters) -> bool:
         and (not wish.any_of or bool({*wish.any_of} & {*(elements or ())}))
         and not {*wish.without} & {*(elements or ())}
         and (not wish.only or (bool(elements) and {*elements} <= {*wish.only}))
-        and between(tc, wish.min_tc, wish.max_tc)
-        and between(row["pressure_required_gpa"], wish.min_pressure_gpa, wish.max_pressure_gpa)
-        and between(row["hull_distance_eV"], None, wish.max_hull_distance_ev)
+        and between(tc, wish.min_tc_predicted, wish.max_tc_predicted)
+        and between(
+            row["pressure_required_gpa"], wish.min_pressure_required_gpa, wish.max_pressure_required_gpa
+        )
+        and between(row["hull_distance_eV"], None, wish.max_hull_distance_eV)
         and (wish.phonon_stable is None or row["phonon_stable"] is wish.phonon_stable)
         and (wish.thermo_stable is None or row["thermo_stable"] is wish.thermo_stable)
         and (not wish.levels or row["confidence_level"] in wish.levels)
-        and (wish.model is None or row["model_id"] == wish.model)
-        and (wish.tier is None or row["model_tier"] == wish.tier)
-        and (wish.run is None or row["experiment_id"] == wish.run)
+        and (wish.model_id is None or row["model_id"] == wish.model_id)
+        and (wish.model_tier is None or row["model_tier"] == wish.model_tier)
+        and (wish.experiment_id is None or row["experiment_id"] == wish.experiment_id)
         and (wish.formula is None or row["reduced_formula"] == wish.formula)
         and (wish.family is None or row["family"] == wish.family)
     )
@@ -173,16 +175,16 @@ _WISH: dict[str, SearchStrategy[Row]] = {
     "any of": one("any_of", st.lists(st.sampled_from(ELEMENTS), min_size=1, unique=True).map(tuple)),
     "without": one("without", _FEW),
     "only": one("only", st.lists(st.sampled_from(ELEMENTS), min_size=1, unique=True).map(tuple)),
-    "tc": ends("min_tc", "max_tc", st.floats(0.0, 3.0)),
-    "pressure": ends("min_pressure_gpa", "max_pressure_gpa", st.floats(0.0, 400.0)),
-    "hull": one("max_hull_distance_ev", st.floats(0.0, 0.3)),
+    "tc": ends("min_tc_predicted", "max_tc_predicted", st.floats(0.0, 3.0)),
+    "pressure": ends("min_pressure_required_gpa", "max_pressure_required_gpa", st.floats(0.0, 400.0)),
+    "hull": one("max_hull_distance_eV", st.floats(0.0, 0.3)),
     "phonon": one("phonon_stable", st.booleans()),
     "thermo": one("thermo_stable", st.booleans()),
-    "least": one("min_confidence", st.sampled_from(["low", "medium", "high"])),
-    "levels": one("confidence", st.just(("low", "high"))),
-    "model": one("model", st.sampled_from(MODELS)),
-    "tier": one("tier", st.sampled_from(["fast", "best"])),
-    "run": one("run", st.sampled_from(RUNS)),
+    "least": one("min_confidence_level", st.sampled_from(["low", "medium", "high"])),
+    "levels": one("confidence_level", st.just(("low", "high"))),
+    "model": one("model_id", st.sampled_from(MODELS)),
+    "tier": one("model_tier", st.sampled_from(["fast", "best"])),
+    "run": one("experiment_id", st.sampled_from(RUNS)),
     "formula": one("formula", st.just("MgB2")),
     "family": one("family", st.just("boride")),
     "aside": one("include_set_aside", st.just(True)),
@@ -299,14 +301,14 @@ def test_each_filter_alone_on_a_table_with_everything(database: Database, small_
         Filters(without=("O",)),
         Filters(only=("B", "C", "H")),
         Filters(only=ELEMENTS),
-        Filters(min_pressure_gpa=5.0, max_pressure_gpa=100.0),
-        Filters(min_pressure_gpa=20.00005),
-        Filters(max_hull_distance_ev=0.05),
+        Filters(min_pressure_required_gpa=5.0, max_pressure_required_gpa=100.0),
+        Filters(min_pressure_required_gpa=20.00005),
+        Filters(max_hull_distance_eV=0.05),
         Filters(phonon_stable=False),
         Filters(thermo_stable=True),
-        Filters(min_confidence="medium"),
-        Filters(model="model-b"),
-        Filters(run="run-a"),
+        Filters(min_confidence_level="medium"),
+        Filters(model_id="model-b"),
+        Filters(experiment_id="run-a"),
         Filters(formula="Nb"),
         Filters(family="boride"),
         Filters(include_set_aside=True),
@@ -340,7 +342,7 @@ def test_a_search_in_vain_stops_and_goes_on(database: Database, small_steps: Non
     page = top(database, 10, wish, candidates=10)
     assert page.rows == ()
     assert page.next_cursor is not None
-    assert top(database, 10, wish, candidates=None) == top(database, 10, Filters(run="none"))
+    assert top(database, 10, wish, candidates=None) == top(database, 10, Filters(experiment_id="none"))
     assert all_pages(database, 10, wish, 10) == []
     with pytest.raises(InputError, match="too few"):
         top(database, 10, wish, candidates=0)
@@ -410,7 +412,7 @@ def filled(server: Any, filled_databases: tuple[ExitStack, dict[str, Database]])
 
 SERVED: list[tuple[Filters, set[str]]] = [
     (Filters(), {"ranking"}),
-    (Filters(min_tc=5.0, max_tc=20.0), {"ranking"}),
+    (Filters(min_tc_predicted=5.0, max_tc_predicted=20.0), {"ranking"}),
     (Filters(without=("O",)), {"ranking"}),
     (
         Filters(elements=("Nb",)),
@@ -421,19 +423,19 @@ SERVED: list[tuple[Filters, set[str]]] = [
         {"many_elements", *(f"element_{n}" for n in range(1, 7))},
     ),
     (Filters(only=("B", "C", "H")), {"system"}),
-    (Filters(max_pressure_gpa=10.0), {"pressure"}),
-    (Filters(min_pressure_gpa=100.0, max_pressure_gpa=150.0), {"pressure"}),
+    (Filters(max_pressure_required_gpa=10.0), {"pressure"}),
+    (Filters(min_pressure_required_gpa=100.0, max_pressure_required_gpa=150.0), {"pressure"}),
     (Filters(phonon_stable=True), {"phonon"}),
     (Filters(phonon_stable=False), {"phonon"}),
     (Filters(thermo_stable=True), {"thermo"}),
     (Filters(thermo_stable=False), {"thermo"}),
-    (Filters(max_hull_distance_ev=0.05), {"hull"}),
-    (Filters(min_confidence="medium"), {"confidence"}),
-    (Filters(confidence=("high",)), {"confidence"}),
-    (Filters(model="model-a"), {"model"}),
-    (Filters(run="run-7"), {"run"}),
-    (Filters(run="run-7", phonon_stable=True, min_confidence="medium"), {"run"}),
-    (Filters(thermo_stable=True, max_pressure_gpa=200.0), {"thermo"}),
+    (Filters(max_hull_distance_eV=0.05), {"hull"}),
+    (Filters(min_confidence_level="medium"), {"confidence"}),
+    (Filters(confidence_level=("high",)), {"confidence"}),
+    (Filters(model_id="model-a"), {"model"}),
+    (Filters(experiment_id="run-7"), {"run"}),
+    (Filters(experiment_id="run-7", phonon_stable=True, min_confidence_level="medium"), {"run"}),
+    (Filters(thermo_stable=True, max_pressure_required_gpa=200.0), {"thermo"}),
     (Filters(include_set_aside=True), {"ranking", "set_aside"}),
     (Filters(formula="X77"), {"reduced_formula"}),
 ]

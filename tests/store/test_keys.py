@@ -91,12 +91,12 @@ def test_the_log_of_writes_holds_what_callers_send(database: Database) -> None:
         for n in range(3)
     ]
     write_audit(database, entries)
-    found = read_audit(database, limit=2)
-    assert [e.details["n"] for e in found] == [2, 1]
-    assert all(e.path.isprintable() and len(e.path) <= 500 for e in found)
-    assert [e.details["n"] for e in read_audit(database, before=found[-1].id)] == [0]
-    assert read_audit(database, since=datetime.now(UTC) + timedelta(hours=1)) == ()
-    assert read_audit(database, key="nobody") == ()
+    found = read_audit(database, 2)
+    assert [e.details["n"] for e in found.rows] == [2, 1]
+    assert all(e.path.isprintable() and len(e.path) <= 500 for e in found.rows)
+    assert [e.details["n"] for e in read_audit(database, after=found.next_cursor).rows] == [0]
+    assert read_audit(database, since=datetime.now(UTC) + timedelta(hours=1)).rows == ()
+    assert read_audit(database, key="nobody").rows == ()
 
 
 def test_text_that_cannot_be_stored_is_the_callers_fault(database: Database) -> None:

@@ -62,14 +62,14 @@ def test_pages_cover_everything_once_in_order(database: Database, make_predictio
 
 def test_least_tc_and_limits(database: Database, make_prediction: Make) -> None:
     fill(database, make_prediction, [1.0, 5.0, 9.0])
-    assert [row.tc_predicted for row in top(database, 10, Filters(min_tc=5.0)).rows] == [9.0, 5.0]
+    assert [row.tc_predicted for row in top(database, 10, Filters(min_tc_predicted=5.0)).rows] == [9.0, 5.0]
     assert top(database, 3).next_cursor is None
     assert top(database, 2).next_cursor is not None
     for n in (0, 10_001):
         with pytest.raises(InputError):
             top(database, n)
     with pytest.raises(InputError):
-        Filters(min_tc=float("nan"))
+        Filters(min_tc_predicted=float("nan"))
     with pytest.raises(NotFoundError, match="go on after"):
         top(database, 1, after="nothing")
 
@@ -87,7 +87,7 @@ def test_pages_are_served_by_the_index(database: Database, noted: Any) -> None:
         connection.execute(text("ANALYZE htc_predictions"))
     with noted() as asked:
         first = top(database, 100)
-        top(database, 100, Filters(min_tc=50.0), first.next_cursor)
+        top(database, 100, Filters(min_tc_predicted=50.0), first.next_cursor)
     assert len(asked) == 2
     with database.connect() as connection:
         for statement, parameters in asked:
@@ -112,7 +112,7 @@ def test_the_ranking_by_formula_knows_its_age(database: Database, make_predictio
     ]
     fill(database, make_prediction, [3.0], start=10)
     assert freshness(database).newer_rows == 1
-    assert [f.structure_formula for f in top_formulas(database, 1, min_tc=4.0).rows] == ["X0"]
+    assert [f.structure_formula for f in top_formulas(database, 1, min_avg_tc=4.0).rows] == ["X0"]
 
 
 def test_a_row_being_written_during_a_refresh_counts_as_newer(

@@ -158,7 +158,7 @@ def audit(
     from htc.store.audit import read_audit
 
     with Database.open() as database:
-        entries = read_audit(database, limit=n, key=key, since=_moment_before(since))
+        entries = read_audit(database, n, key=key, since=_moment_before(since)).rows
     if as_json:
         print_json(
             [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
@@ -35,7 +36,7 @@ PREDICT_FIELDS = (
 
 _MORE_FIELDS = (
     "family",
-    "pressure_gpa",
+    "pressure_required_gpa",
     "structure_origin",
     "spectrum_origin",
     "model_id",
@@ -47,9 +48,10 @@ _MORE_FIELDS = (
     "imaginary_modes_count",
     "lowest_frequency_thz",
     "thermo_stable",
-    "hull_distance_ev",
+    "hull_distance_eV",
     "hull_competitors",
     "stability_potential",
+    "calculated",
 )
 
 
@@ -60,14 +62,19 @@ _SOURCE_WIDTH = 32
 _REMARK_WIDTH = 24
 
 
-def as_entry(result: Prediction | Failure, id_: str | None) -> dict[str, Any]:
-    """One entry of ``htc predict --json``."""
+def as_entry(
+    result: Prediction | Failure,
+    id_: str | None,
+    calculated: Mapping[tuple[str, float], dict[str, Any]] | None = None,
+) -> dict[str, Any]:
+    """One entry of ``htc predict --json``; ``calculated`` by reduced formula and pressure, GPa."""
     from htc.prediction import Failure
 
     if isinstance(result, Failure):
         entry: dict[str, Any] = dict.fromkeys((*PREDICT_FIELDS, *_MORE_FIELDS))
         return entry | {"source": result.source, "error": str(result.error)}
-    fields = result.as_dict() | {"id": id_, "error": None}
+    known = (calculated or {}).get((result.reduced_formula, result.pressure_gpa))
+    fields = result.as_dict() | {"id": id_, "error": None, "calculated": known}
     return {name: fields[name] for name in (*PREDICT_FIELDS, *_MORE_FIELDS)}
 
 
@@ -75,6 +82,8 @@ def _said(result: Prediction) -> str:
     # A measured spectrum's note, which smearing was taken, is no caution.
     notes = () if result.spectrum is not None and not result.spectrum.is_surrogate else result.notes
     words = [*result.extrapolation_reasons, *result.cautions, *notes]
+    if result.spectrum is not None and result.spectrum.first_principles is not None:
+        words.insert(0, f"first principles: {result.spectrum.first_principles}")
     return words[0] + (f" (+{len(words) - 1})" if len(words) > 1 else "") if words else ""
 
 

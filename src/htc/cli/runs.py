@@ -110,7 +110,7 @@ def show(
             {
                 "run": _plain(summary),
                 "items": [_plain(row) for row in page.rows],
-                "next_after": page.next_after,
+                "next_cursor": page.next_cursor,
                 "pareto": pareto,
             }
         )
@@ -128,8 +128,8 @@ def show(
     out.print("items:")
     for item in page.rows:
         out.print(f"  {item.position:>6}  {item.label}: {_outcome(item)}", markup=False)
-    if page.next_after is not None:
-        err.print(f"[dim]more: htc runs show {summary.run_id[:8]} --after {page.next_after}[/]")
+    if page.next_cursor is not None:
+        err.print(f"[dim]more: htc runs show {summary.run_id[:8]} --after {page.next_cursor}[/]")
 
 
 @app.command()

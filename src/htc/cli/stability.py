@@ -199,7 +199,7 @@ def lookup(
     folder = stability_folder(get_settings())
     found = {formula: look_up(formula, folder) for formula in formulas}
     if as_json:
-        print_json([{"asked": f} | a.as_dict() for f, answers in found.items() for a in answers])
+        print_json([{"asked": f} | _named(a.as_dict()) for f, answers in found.items() for a in answers])
         return
     for formula, answers in found.items():
         lines = [answer.says for answer in answers] or ["in none of the imported tables"]
@@ -264,11 +264,16 @@ def _in_tables(item: InputItem, settings: Settings) -> list[TableAnswer]:
 def _entry(outcome: _Outcome) -> dict[str, Any]:
     fields = {} if outcome.stability is None else outcome.stability.as_dict()
     return {
-        **fields,
+        **_named(fields),
         "source": outcome.source,
-        "table": [answer.as_dict() for answer in outcome.table],
+        "table": [_named(answer.as_dict()) for answer in outcome.table],
         "error": None if outcome.error is None else str(outcome.error),
     }
+
+
+def _named(fields: dict[str, Any]) -> dict[str, Any]:
+    """Under the name of the stored column; the assessment's own is in the hashes of predictions made before."""
+    return {"hull_distance_eV" if k == "hull_distance_ev" else k: v for k, v in fields.items()}
 
 
 def _show(outcomes: list[_Outcome]) -> None:

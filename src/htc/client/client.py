@@ -36,6 +36,7 @@ from htc.service.schemas.runs import (
     RunItemAnswer,
     RunListAnswer,
     ValidationAnswer,
+    ValidationSuites,
 )
 
 __all__ = ["DEFAULT_URL", "Client"]
@@ -173,11 +174,11 @@ class Client:
                 return
 
     def formula_rankings(
-        self, n: int = 50, *, after: str | None = None, min_tc: float | None = None
+        self, n: int = 50, *, after: str | None = None, min_avg_tc: float | None = None
     ) -> FormulaRanking:
         """A page of the formulas of highest average Tc (K)."""
         return FormulaRanking.model_validate(
-            self._get("/api/htc/rankings/formulas", _without_none(n=n, after=after, min_tc=min_tc))
+            self._get("/api/htc/rankings/formulas", _without_none(n=n, after=after, min_avg_tc=min_avg_tc))
         )
 
     def material(self, formula: str) -> MaterialAnswer:
@@ -286,21 +287,27 @@ class Client:
         return RunAnswer.model_validate(self._get(f"/api/htc/runs/{_part(run_id)}"))
 
     def results(
-        self, run_id: str, n: int = 100, *, after: int = -1, state: str | None = None, pareto: bool = True
+        self,
+        run_id: str,
+        n: int = 100,
+        *,
+        after: str | None = None,
+        state: str | None = None,
+        pareto: bool = True,
     ) -> ResultsAnswer:
-        """Items of a run so far, a page from the position ``after`` on."""
+        """Items of a run so far, a page by position, after the ``next_cursor`` of the page before."""
         query = _without_none(n=n, after=after, state=state, pareto=_query_value(pareto))
         return ResultsAnswer.model_validate(self._get(f"/api/htc/results/{_part(run_id)}", query))
 
     def each_result(self, run_id: str, page: int = 500) -> Iterator[RunItemAnswer]:
         """All items of a run so far, by position."""
-        after = -1
+        after: str | None = None
         while True:
             found = self.results(run_id, page, after=after, pareto=False)
             yield from found.items
-            if found.next_after is None or not found.items:
+            after = found.next_cursor
+            if after is None:
                 return
-            after = found.next_after
 
     def cancel(self, run_id: str) -> RunAnswer:
         """Call a run off."""
@@ -311,6 +318,10 @@ class Client:
         headers = {"Last-Event-ID": last_event_id} if last_event_id else None
         with self._http.stream("GET", f"/api/htc/runs/{_part(run_id)}/events", headers=headers) as answer:
             yield from events_of(answer.iter_lines())
+
+    def validations(self) -> ValidationSuites:
+        """All suites of validation, each with the figures of its last run."""
+        return ValidationSuites.model_validate(self._get("/api/htc/validations"))
 
     def last_validation(self, suite: str) -> ValidationAnswer:
         """The last finished validation by a suite."""

@@ -69,7 +69,7 @@ def smoke(
                 raise _WrongError("; ".join(state.problems) or state.status)
             if version is not None and state.version != version:
                 raise _WrongError(f"version {state.version} answers, not {version}")
-            return f"htc {state.version}, model {state.model}, database at {state.database_revision}"
+            return f"htc {state.version}, model {state.model_id}, database at {state.database_revision}"
 
         def locked() -> str:
             try:

@@ -34,7 +34,7 @@ _MEASURED: Final = (
     ("omega_log", "logarithmic average phonon frequency", "K"),
     ("omega_2", "second-moment phonon frequency", "K"),
     ("mu_star", "Coulomb pseudopotential", "1"),
-    ("pressure_gpa", "pressure", "GPa"),
+    ("pressure_required_gpa", "pressure", "GPa"),
 )
 
 _NOBODY: Final = "htc"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMAT", "as_json", "record_of", "record_schema", "without_folders"]
 
-FORMAT: Final = "htc-evidence-1"
+FORMAT: Final = "htc-evidence-2"
 
 _OWN_FILES: Final = frozenset({"structure", "spectrum"})
 """Fields that are files of their own in a pack."""

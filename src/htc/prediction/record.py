@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from htc.spectra import Spectrum
 
@@ -14,6 +14,10 @@ ConfidenceLevel = Literal["low", "medium", "high"]
 ModelTier = Literal["fast", "default", "best"]
 PhononVerdict = Literal["stable", "unstable", "undecided"]
 SpectrumOrigin = Literal["measured", "surrogate"]
+
+
+_COLUMNS: Final = {"pressure_gpa": "pressure_required_gpa", "hull_distance_ev": "hull_distance_eV"}
+"""What leaves the program is called as the columns are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,8 +125,10 @@ class Prediction:
         return tuple(self.provenance.get("notes", ()))
 
     def as_dict(self) -> dict[str, Any]:
-        """JSON-ready fields without the structure and the spectrum."""
+        """JSON-ready fields without the structure and the spectrum, under the names of the stored columns."""
         out = {k: v for k, v in asdict(self).items() if k not in {"structure", "spectrum", "provenance"}}
+        for name, column in _COLUMNS.items():
+            out[column] = out.pop(name)
         out["extrapolation_reasons"] = list(self.extrapolation_reasons)
         out["xi_parameter"] = self.xi_parameter
         out["cautions"] = list(self.cautions)

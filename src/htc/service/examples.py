@@ -48,6 +48,6 @@ def _info(example: Example) -> ExampleInfo:
         kind="spectrum" if example.kind == "spectrum" else "structure",
         formula=example.formula,
         pressure_gpa=example.pressure_gpa,
-        tc_measured_k=example.tc_measured_k,
+        tc_measured=example.tc_measured_k,
         source=example.source,
     )

@@ -33,7 +33,7 @@ def material(service: Service, formula: str) -> Record:
         {
             "name": entry.name,
             "prototype": entry.prototype,
-            "spacegroup": entry.spacegroup,
+            "spacegroup_number": entry.spacegroup,
             "pressure_gpa": entry.pressure_gpa,
             "tc_measured": entry.tc_measured_k,
             "sources": entry.sources,

@@ -58,7 +58,7 @@ def _answer(model_id: str, part: CouplingModel | None, record: Record | None) ->
     return {
         "id": model_id,
         "description": known.get("description") if part is None else part.card.get("description"),
-        "tier": None if part is None else part.tier,
+        "model_tier": None if part is None else part.tier,
         "in_use": part is not None,
         "first_used_at": known.get("first_used_at"),
     }

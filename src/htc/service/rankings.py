@@ -16,19 +16,19 @@ if TYPE_CHECKING:
 
 __all__ = ["filters_of", "formula_ranking", "ranking"]
 
-_LISTS = ("elements", "any_of", "without", "only", "confidence")
+_LISTS = ("elements", "any_of", "without", "only", "confidence_level")
 _SAME = (
-    "min_tc",
-    "max_tc",
-    "min_pressure_gpa",
-    "max_pressure_gpa",
+    "min_tc_predicted",
+    "max_tc_predicted",
+    "min_pressure_required_gpa",
+    "max_pressure_required_gpa",
     "phonon_stable",
     "thermo_stable",
-    "max_hull_distance_ev",
-    "min_confidence",
-    "model",
-    "tier",
-    "run",
+    "max_hull_distance_eV",
+    "min_confidence_level",
+    "model_id",
+    "model_tier",
+    "experiment_id",
     "family",
     "include_set_aside",
 )
@@ -67,7 +67,7 @@ def formula_ranking(service: Service, query: FormulaQuery) -> Record:
         InputError: the cursor cannot be used.
         StoreError: the database does not answer.
     """
-    page = top_formulas(service.database, query.n, query.min_tc, query.after)
+    page = top_formulas(service.database, query.n, query.min_avg_tc, query.after)
     return {
         "rows": [asdict(row) for row in page.rows],
         "next_cursor": page.next_cursor,

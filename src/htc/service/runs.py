@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from htc.discovery import Objective, OptimizeRequest
-from htc.errors import BusyError, NotFoundError, StoreError
+from htc.errors import BusyError, InputError, NotFoundError, StoreError
 from htc.jobs.fronts import front_as_json
 from htc.service.schemas.runs import (
     ParetoAnswer,
@@ -21,14 +21,18 @@ from htc.service.schemas.runs import (
     RunItemAnswer,
     ValidationAnswer,
     ValidationPoint,
+    ValidationSuite,
+    ValidationSuites,
+    ValidationView,
 )
-from htc.store.jobs import RunSummary, items_of, newest_finished, pages_of_values, run_summary
+from htc.store.jobs import RunSummary, items_of, last_finished, run_summary
+from htc.store.jobs.items import position_of
 
 if TYPE_CHECKING:
     from htc.service.state import Service
     from htc.store import Database
 
-__all__ = ["ENDED", "Streams", "events", "last_validation", "results"]
+__all__ = ["ENDED", "Streams", "events", "last_validation", "results", "validations"]
 
 ENDED: Final = frozenset({"finished", "failed", "cancelled"})
 
@@ -41,6 +45,12 @@ _STREAM_S: Final = 1800.0
 """A stream ends after so long; the client comes back with the last event it has seen."""
 _ITEMS: Final = 100
 _FRONTS: Final = 64
+_LOOK_BACK: Final = 20
+"""Runs of a suite among which the last one of this version is looked for."""
+_SAID: Final = (
+    "suite", "title", "about", "conditions", "views", "cautions", "excluded", "refused", "failed",
+)  # fmt: skip
+"""What an answer takes from the result of a run as it is."""
 
 _fronts: OrderedDict[tuple[str, int], dict[str, Any]] = OrderedDict()
 """Fronts of runs at a number of items done: several pages of the same results need one."""
@@ -74,20 +84,27 @@ class Streams:
 
 
 def results(
-    database: Database, run_id: str, *, n: int, after: int, state: Any = None, with_pareto: bool = True
+    database: Database,
+    run_id: str,
+    *,
+    n: int,
+    after: str | None = None,
+    state: Any = None,
+    with_pareto: bool = True,
 ) -> ResultsAnswer:
     """A run, a page of its items, and its front.
 
     Raises:
+        InputError: the cursor cannot be used.
         NotFoundError: there is no such run.
         StoreError: the database does not answer.
     """
     run = run_summary(database, run_id)
-    page = items_of(database, run_id, n, after=after, state=state)
+    page = items_of(database, run_id, n, after=position_of(after), state=state)
     return ResultsAnswer(
         run=run_answer(run),
         items=[RunItemAnswer.model_validate(row) for row in page.rows],
-        next_after=page.next_after,
+        next_cursor=page.next_cursor,
         pareto=ParetoAnswer.model_validate(_front(database, run)) if with_pareto else None,
     )
 
@@ -117,6 +134,40 @@ def _front(database: Database, run: RunSummary) -> dict[str, Any]:
     return found
 
 
+def _last(database: Database, suite_name: str) -> RunSummary | None:
+    """The last finished run of a suite whose results are of this version."""
+    from htc.validation.summary import SCHEMA
+
+    found = last_finished(database, "validate", _LOOK_BACK, suite=suite_name)
+    return next((run for run in found if (run.result or {}).get("schema") == SCHEMA), None)
+
+
+def validations(service: Service) -> ValidationSuites:
+    """All suites, with their last runs.
+
+    Raises:
+        StoreError: the database does not answer.
+    """
+    from htc.validation import NEEDS_DATA, SUITES
+
+    found = []
+    for name in SUITES:
+        run = _last(service.database, name)
+        result = {} if run is None else run.result or {}
+        comparison = result.get("comparison")
+        found.append(
+            ValidationSuite(
+                suite=name,
+                needs_data=name in NEEDS_DATA,
+                available=name not in NEEDS_DATA or service.settings.data is not None,
+                run=None if run is None else run_answer(run, whole=False),
+                views=[ValidationView.model_validate(view) for view in result.get("views", ())],
+                regressions=None if comparison is None else len(comparison["regressions"]),
+            )
+        )
+    return ValidationSuites(suites=found)
+
+
 def last_validation(database: Database, suite_name: str) -> ValidationAnswer:
     """The last finished validation by a suite.
 
@@ -125,32 +176,26 @@ def last_validation(database: Database, suite_name: str) -> ValidationAnswer:
         NotFoundError: none has been run.
         StoreError: the database does not answer.
     """
-    from htc.validation import suite
-    from htc.validation.summary import compared
+    from htc.jobs.validating import points_of_run
+    from htc.validation import SUITES
 
-    chosen = suite(suite_name)
-    run = newest_finished(database, "validate", suite=chosen.name)
+    if suite_name not in SUITES:
+        raise InputError(
+            f"no suite is called {suite_name!r}", where="suite", hint=f"there are: {', '.join(SUITES)}"
+        )
+    run = _last(database, suite_name)
     if run is None or run.result is None:
         raise NotFoundError(
-            f"the suite {chosen.name} has not been run here",
-            hint=f'start it: POST /api/htc/validate with {{"suite": "{chosen.name}"}}',
+            f"the suite {suite_name} has not been run here",
+            hint=f'start it: POST /api/htc/validate with {{"suite": "{suite_name}"}}',
         )
-    points = [
-        ValidationPoint.model_validate(pair)
-        for page in pages_of_values(database, run.run_id)
-        for item in page
-        if item.state == "done"
-        for pair in compared(item.values, item.prediction, label=item.label, prediction_id=item.prediction_id)
-    ]
+    said = run.result
+    points = points_of_run(database, run.run_id)
     return ValidationAnswer(
-        suite=chosen.name,
-        title=chosen.title,
+        **{name: said[name] for name in _SAID},
+        comparison=said.get("comparison"),
         run=run_answer(run, whole=False),
-        parts=run.result["parts"],
-        cautions=run.result["cautions"],
-        refused=run.result["refused"],
-        failed=run.result["failed"],
-        points=points,
+        points=[ValidationPoint.model_validate(point) for point in points],
     )
 
 
@@ -185,10 +230,10 @@ async def events(service: Service, streams: Streams, run_id: str, seen: int) -> 
             if news != told:
                 yield _event("progress", seen, progress)
                 told, spoke, pause = news, time.monotonic(), _LOOK_S
-            if run.state in ENDED and page.next_after is None:
+            if run.state in ENDED and page.next_cursor is None:
                 yield _event("end", seen, progress)
                 return
-            if page.next_after is not None:
+            if page.next_cursor is not None:
                 continue
             if time.monotonic() - spoke > _KEEP_ALIVE_S:
                 yield ": still here\n\n"

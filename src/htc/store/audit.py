@@ -9,14 +9,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
 
+from htc.store import cursors
 from htc.store.tables import api_keys, audit_log
 
 if TYPE_CHECKING:
     from htc.store.database import Database
 
-__all__ = ["AuditEntry", "StoredAuditEntry", "read_audit", "write_audit"]
+__all__ = ["AuditEntry", "AuditRows", "StoredAuditEntry", "read_audit", "write_audit"]
 
 _LONGEST_PATH: Final = 500
+_BY_NUMBER: Final = "a"
+_LAST_NUMBER: Final = 2**63 - 1
+"""Whoever makes a cursor up may write any number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,15 @@ class StoredAuditEntry(AuditEntry):
     key_prefix: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class AuditRows:
+    """Some entries, newest first, and where the next ones begin."""
+
+    rows: tuple[StoredAuditEntry, ...]
+    next_cursor: str | None
+    """For ``after``; None on the last page."""
+
+
 def write_audit(database: Database, entries: Sequence[AuditEntry]) -> None:
     """Store entries, all or none.
 
@@ -77,22 +90,23 @@ def write_audit(database: Database, entries: Sequence[AuditEntry]) -> None:
 
 def read_audit(
     database: Database,
+    n: int = 50,
     *,
-    limit: int = 50,
     since: datetime | None = None,
     key: str | None = None,
-    before: int | None = None,
-) -> tuple[StoredAuditEntry, ...]:
+    after: str | None = None,
+) -> AuditRows:
     """Entries, newest first.
 
     Args:
         database: an open database.
-        limit: at most so many.
+        n: rows a page.
         since: none older than this.
         key: only what was done with the key of this prefix or id.
-        before: only entries with a smaller number: the last one of the page before.
+        after: ``next_cursor`` of the page before.
 
     Raises:
+        InputError: a damaged cursor.
         StoreError: the database refused.
     """
     a = audit_log.c
@@ -100,16 +114,19 @@ def read_audit(
         sa.select(audit_log, api_keys.c.prefix.label("key_prefix"))
         .join(api_keys, api_keys.c.id == a.key_id, isouter=True)
         .order_by(a.id.desc())
-        .limit(limit)
+        .limit(n + 1)
     )
     if since is not None:
         query = query.where(a.at >= since)
     if key is not None:
         query = query.where(sa.or_(a.key_id == key, api_keys.c.prefix == key))
-    if before is not None:
-        query = query.where(a.id < before)
+    if after is not None:
+        (number,) = cursors.unpack(_BY_NUMBER, after, int)
+        query = query.where(a.id < max(0, min(number, _LAST_NUMBER)))
     with database.connect() as connection:
-        return tuple(StoredAuditEntry(**row) for row in connection.execute(query).mappings())
+        found = [StoredAuditEntry(**row) for row in connection.execute(query).mappings()]
+    cursor = cursors.pack(_BY_NUMBER, found[n - 1].id) if len(found) > n else None
+    return AuditRows(tuple(found[:n]), cursor)
 
 
 def _clean(text: str) -> str:

@@ -68,19 +68,19 @@ def conditions_of(filters: Filters) -> list[Condition]:
         )
     if filters.only:
         found.append(_system(filters))
-    if filters.min_pressure_gpa is not None or filters.max_pressure_gpa is not None:
+    if filters.min_pressure_required_gpa is not None or filters.max_pressure_required_gpa is not None:
         found.append(
             _range(
                 "pressure",
                 "pressure_required_gpa",
-                (filters.min_pressure_gpa, filters.max_pressure_gpa),
+                (filters.min_pressure_required_gpa, filters.max_pressure_required_gpa),
                 (PRESSURE_BAND, PRESSURE_BANDS),
             )
         )
-    if filters.max_hull_distance_ev is not None:
+    if filters.max_hull_distance_eV is not None:
         found.append(
             _range(
-                "hull", '"hull_distance_eV"', (None, filters.max_hull_distance_ev), (HULL_BAND, HULL_BANDS)
+                "hull", '"hull_distance_eV"', (None, filters.max_hull_distance_eV), (HULL_BAND, HULL_BANDS)
             )
         )
     for column in ("phonon_stable", "thermo_stable"):
@@ -100,14 +100,14 @@ def conditions_of(filters: Filters) -> list[Condition]:
                 levels,
             )
         )
-    if filters.model is not None:
+    if filters.model_id is not None:
         equal = "model_id = %(model)s"
-        value = {"model": filters.model}
+        value = {"model": filters.model_id}
         found.append(Condition("model", equal, value, (f"{equal} AND model_id IS NOT NULL",), value))
-    if filters.tier is not None:
-        found.append(Condition("tier", "model_tier = %(tier)s", {"tier": filters.tier}))
-    if filters.run is not None:
-        found.append(_whole("run", "experiment_id", filters.run))
+    if filters.model_tier is not None:
+        found.append(Condition("tier", "model_tier = %(tier)s", {"tier": filters.model_tier}))
+    if filters.experiment_id is not None:
+        found.append(_whole("run", "experiment_id", filters.experiment_id))
     if filters.formula is not None:
         found.append(_whole("formula", "reduced_formula", filters.formula, ordered=False))
     if filters.family is not None:

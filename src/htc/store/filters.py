@@ -38,29 +38,29 @@ class Filters:
     """Symbols of which none may be."""
     only: tuple[str, ...] = ()
     """A chemical system: no other element may be, and not all of these need be."""
-    min_tc: float | None = None
+    min_tc_predicted: float | None = None
     """Least Tc, K."""
-    max_tc: float | None = None
+    max_tc_predicted: float | None = None
     """Greatest Tc, K."""
-    min_pressure_gpa: float | None = None
+    min_pressure_required_gpa: float | None = None
     """Least pressure, GPa."""
-    max_pressure_gpa: float | None = None
+    max_pressure_required_gpa: float | None = None
     """Greatest pressure, GPa."""
     phonon_stable: bool | None = None
     """True: without imaginary modes. False: with some. None: either, or not known."""
     thermo_stable: bool | None = None
     """Likewise for decomposition into other phases."""
-    max_hull_distance_ev: float | None = None
+    max_hull_distance_eV: float | None = None  # noqa: N815  # name of the column
     """Greatest energy above the convex hull, eV/atom."""
-    min_confidence: str | None = None
+    min_confidence_level: str | None = None
     """Least level of ``CONFIDENCE``."""
-    confidence: tuple[str, ...] = ()
-    """The levels wanted, instead of ``min_confidence``."""
-    model: str | None = None
+    confidence_level: tuple[str, ...] = ()
+    """The levels wanted, instead of ``min_confidence_level``."""
+    model_id: str | None = None
     """Id of the model."""
-    tier: str | None = None
+    model_tier: str | None = None
     """Tier of the model, one of ``TIERS``."""
-    run: str | None = None
+    experiment_id: str | None = None
     """Id of the run."""
     formula: str | None = None
     """Reduced formula as pymatgen writes it, e.g. ``MgB2``."""
@@ -73,13 +73,22 @@ class Filters:
         """Check, and bring sets into one order, so that equal wishes are equal."""
         for name in ("elements", "any_of", "without", "only"):
             object.__setattr__(self, name, _symbols(getattr(self, name), name))
-        object.__setattr__(self, "confidence", self._known_levels())
+        object.__setattr__(self, "confidence_level", self._known_levels())
         self._check_elements()
-        for name in ("min_tc", "max_tc", "min_pressure_gpa", "max_pressure_gpa", "max_hull_distance_ev"):
+        for name in (
+            "min_tc_predicted",
+            "max_tc_predicted",
+            "min_pressure_required_gpa",
+            "max_pressure_required_gpa",
+            "max_hull_distance_eV",
+        ):
             value = getattr(self, name)
             if value is not None and not math.isfinite(value):
                 raise InputError(f"{value} is not a number to compare with", where=name)
-        for low, high in (("min_tc", "max_tc"), ("min_pressure_gpa", "max_pressure_gpa")):
+        for low, high in (
+            ("min_tc_predicted", "max_tc_predicted"),
+            ("min_pressure_required_gpa", "max_pressure_required_gpa"),
+        ):
             least, most = getattr(self, low), getattr(self, high)
             if least is not None and most is not None and least > most:
                 raise InputError(
@@ -87,9 +96,11 @@ class Filters:
                     where=f"{low}, {high}",
                     hint="the smaller one comes first",
                 )
-        if self.tier is not None and self.tier not in TIERS:
-            raise InputError(f"{self.tier!r} is no tier of the model", where="tier", hint=", ".join(TIERS))
-        for name in ("model", "run", "formula", "family"):
+        if self.model_tier is not None and self.model_tier not in TIERS:
+            raise InputError(
+                f"{self.model_tier!r} is no tier of the model", where="model_tier", hint=", ".join(TIERS)
+            )
+        for name in ("model_id", "experiment_id", "formula", "family"):
             text = getattr(self, name)
             if text is not None and (not text.strip() or "\0" in text):
                 raise InputError("an empty text names nothing", where=name)
@@ -105,19 +116,26 @@ class Filters:
     @property
     def levels(self) -> tuple[str, ...]:
         """The levels of confidence wanted, rising; empty: any, or none stated."""
-        if self.min_confidence is not None:
-            return CONFIDENCE[CONFIDENCE.index(self.min_confidence) :]
-        return self.confidence
+        if self.min_confidence_level is not None:
+            return CONFIDENCE[CONFIDENCE.index(self.min_confidence_level) :]
+        return self.confidence_level
 
     def _known_levels(self) -> tuple[str, ...]:
-        wanted = tuple(self.confidence)
-        for level in (*wanted, *([self.min_confidence] if self.min_confidence is not None else [])):
+        wanted = tuple(self.confidence_level)
+        for level in (
+            *wanted,
+            *([self.min_confidence_level] if self.min_confidence_level is not None else []),
+        ):
             if level not in CONFIDENCE:
                 raise InputError(
-                    f"{level!r} is no level of confidence", where="confidence", hint=", ".join(CONFIDENCE)
+                    f"{level!r} is no level of confidence",
+                    where="confidence_level",
+                    hint=", ".join(CONFIDENCE),
                 )
-        if self.min_confidence is not None and wanted:
-            raise InputError("min_confidence and confidence exclude each other", where="confidence")
+        if self.min_confidence_level is not None and wanted:
+            raise InputError(
+                "min_confidence_level and confidence_level exclude each other", where="confidence_level"
+            )
         return tuple(level for level in CONFIDENCE if level in wanted)
 
     def _check_elements(self) -> None:

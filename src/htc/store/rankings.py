@@ -199,22 +199,22 @@ def top_rows(
 
 
 def top_formulas(
-    database: Database, n: int = 20, min_tc: float | None = None, after: str | None = None
+    database: Database, n: int = 20, min_avg_tc: float | None = None, after: str | None = None
 ) -> FormulaPage:
     """The formulas of highest average Tc as of the last refresh, and how long ago that was.
 
     Args:
         database: an open database.
         n: rows a page, 1 to 10,000.
-        min_tc: only an average Tc at or above this, K.
+        min_avg_tc: only an average Tc at or above this, K.
         after: ``next_cursor`` of the page before. A refresh between two pages may move formulas across.
 
     Raises:
-        InputError: n out of range, min_tc not a number, or a damaged cursor.
+        InputError: n out of range, min_avg_tc not a number, or a damaged cursor.
         SchemaError: the view is missing.
     """
     check_page(n)
-    if min_tc is not None and math.isnan(min_tc):
+    if min_avg_tc is not None and math.isnan(min_avg_tc):
         raise InputError("the least Tc must be a number")
     v = top_superconductors.c
     query = (
@@ -222,8 +222,8 @@ def top_formulas(
         .order_by(v.avg_tc.desc(), v.structure_formula)
         .limit(sa.literal_column(str(n + 1)))
     )
-    if min_tc is not None:
-        query = query.where(v.avg_tc >= min_tc)
+    if min_avg_tc is not None:
+        query = query.where(v.avg_tc >= min_avg_tc)
     if after is not None:
         tc, formula = cursors.unpack(_BY_FORMULA, after, float, (str, type(None)))
         # A row without a formula comes last among equals.

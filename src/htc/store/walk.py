@@ -121,7 +121,7 @@ def walk(
 def _stretches(connection: sa.Connection, filters: Filters, after: Place | None) -> Iterator[_Stretch]:
     conditions = conditions_of(filters)
     driver = most_selective(connection, conditions) or EVERYTHING
-    low, high = filters.min_tc, filters.max_tc
+    low, high = filters.min_tc_predicted, filters.max_tc_predicted
     if after is not None:
         high = after.tc if high is None else min(after.tc, high)
     if driver.indexed != RANKED:
@@ -138,7 +138,7 @@ def _stretch(driver: Condition, conditions: Sequence[Condition], filters: Filter
     covered = {driver.name} if driver.covers is None else driver.covers
     left = [c for c in conditions if c.name not in covered]
     ends = [range_] if range_ else []
-    for name, sign in (("min_tc", ">="), ("max_tc", "<=")):
+    for name, sign in (("min_tc_predicted", ">="), ("max_tc_predicted", "<=")):
         if getattr(filters, name) is not None:
             ends.append(f"tc_predicted {sign} %({name})s::float8")
             values[name] = getattr(filters, name)

@@ -269,7 +269,7 @@ def test_pages(database: Database, make_prediction: Callable[..., Any]) -> None:
         + items(3, error={"code": "x", "what": "y"}),
     )
     page_of_items = items_of(database, lease.run_id, 3)
-    assert page_of_items.next_after == 2
+    assert page_of_items.next_cursor == "2"
     assert [row.position for row in items_of(database, lease.run_id, 3, after=2).rows] == [3]
     assert [row.position for row in items_of(database, lease.run_id, state="failed").rows] == [3]
     first = page_of_items.rows[0].prediction
@@ -296,7 +296,7 @@ def test_a_run_without_a_job_shows_its_predictions(
         (1, 23.0),
         (2, 22.0),
     ]
-    assert page.next_after == 2
+    assert page.next_cursor == "2"
     assert len(items_of(database, run_id, 3, after=2).rows) == 2
     assert len(objective_rows(database, run_id, ["tc_predicted"])) == 5
     with pytest.raises(NotFoundError):

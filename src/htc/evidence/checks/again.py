@@ -108,7 +108,7 @@ def _refused_again(record: Record, structure: Structure | None) -> Iterator[Chec
     from htc.materials.formulas import parse_formula
 
     composition = parse_formula(record["composition"])
-    family = recognise(composition, structure, pressure_gpa=record["pressure_gpa"] or 0.0)
+    family = recognise(composition, structure, pressure_gpa=record["pressure_required_gpa"] or 0.0)
     yield same("model", "family", record["family"], family.name, where=_WHERE)
     yield same("model", "applicable", record["applicable"], family.applicable, where=_WHERE)
     yield same("model", "reason", record["reason"], family.reason, where=_WHERE)
@@ -128,7 +128,7 @@ def _from_spectrum(record: Record, spectrum: Spectrum) -> Iterator[Check]:
         source=record["source"],
         mu_star=record["mu_star"],
         mu_star_std=std,
-        pressure_gpa=record["pressure_gpa"],
+        pressure_gpa=record["pressure_required_gpa"],
     )
     plateau = any("plateau" in note for note in record["notes"])
     skip = {"tc_lower_95ci", "tc_upper_95ci", "tc_uncertainty"} if plateau else set()
@@ -181,7 +181,7 @@ def _by_model(
     else:
         item = InputItem(record["source"], "formula", parse_formula(record["composition"]))
     (again,) = Predictor(model).predict(
-        [item], pressure_gpa=record["pressure_gpa"] or 0.0, mu_star=record["mu_star"]
+        [item], pressure_gpa=record["pressure_required_gpa"] or 0.0, mu_star=record["mu_star"]
     )
     if isinstance(again, Failure):
         yield differs("model", "can be predicted again", _WHERE, str(again.error))

@@ -65,9 +65,6 @@ def check_record(record: Any) -> Iterator[Check]:
             yield check("record", f"{middle} lies in its interval", where, None if fits else said)
     if record["applicable"] is (record["reason"] is not None):
         yield differs("record", "a Tc or a reason why there is none", where)
-    yield same(
-        "record", "hull_distance_ev", record["hull_distance_ev"], record["hull_distance_eV"], where=where
-    )
 
 
 def check_arithmetic(stated: Any) -> Iterator[Check]:

@@ -20,7 +20,13 @@ __all__ = ["PAGE_ROWS", "Wish", "read_wish", "rows_of"]
 
 PAGE_ROWS: Final = 50
 
-_NUMBERS: Final = ("min_tc", "max_tc", "min_pressure_gpa", "max_pressure_gpa", "max_hull_distance_ev")
+_NUMBERS: Final = (
+    "min_tc_predicted",
+    "max_tc_predicted",
+    "min_pressure_required_gpa",
+    "max_pressure_required_gpa",
+    "max_hull_distance_eV",
+)
 _LISTS: Final = ("elements", "any_of", "without", "only")
 _SYMBOLS: Final = frozenset(ELEMENTS)
 _ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f-]*)?")
@@ -60,7 +66,7 @@ def _read(given: Mapping[str, str]) -> Wish:
     for name in ("phonon_stable", "thermo_stable"):
         if name in given:
             wishes[name] = _boolean(given[name], name)
-    for name in ("tier", "min_confidence", "family", "run", "model"):
+    for name in ("model_tier", "min_confidence_level", "family", "experiment_id", "model_id"):
         if name in given:
             wishes[name] = given[name]
     understood = prediction_id = formula = None
@@ -156,8 +162,8 @@ def _parts(text: str) -> tuple[str, ...]:
 
 
 CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
-    "min_confidence": CONFIDENCE,
-    "tier": TIERS,
+    "min_confidence_level": CONFIDENCE,
+    "model_tier": TIERS,
     "family": tuple(sorted(FAMILIES, key=str.casefold)),
 }
 """What the select fields of the desk offer."""

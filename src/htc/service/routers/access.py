@@ -90,20 +90,19 @@ def revoke(
 )
 def audit(
     service: ServiceState,
-    limit: Annotated[int, Query(ge=1, le=1000, description="At most so many entries.")] = 50,
+    n: Annotated[int, Query(ge=1, le=1000, description="Rows a page.")] = 50,
     since: Annotated[
         AwareDatetime | None, Query(description="None older than this, with a time zone.")
     ] = None,
     key: Annotated[
         str | None, Query(max_length=100, description="Only what a key of this prefix or id did.")
     ] = None,
-    before: Annotated[
-        int | None, Query(ge=1, le=2**63 - 1, description="Only entries with a smaller number.")
+    after: Annotated[
+        str | None, Query(max_length=200, description="`next_cursor` of the page before.")
     ] = None,
 ) -> AuditPage:
     """The log of writes, newest first."""
-    found = read_audit(service.database, limit=limit, since=since, key=key, before=before)
+    page = read_audit(service.database, n, since=since, key=key, after=after)
     return AuditPage(
-        entries=[AuditAnswer.model_validate(entry) for entry in found],
-        next_before=found[-1].id if len(found) == limit else None,
+        rows=[AuditAnswer.model_validate(entry) for entry in page.rows], next_cursor=page.next_cursor
     )

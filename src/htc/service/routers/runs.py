@@ -23,6 +23,7 @@ from htc.service.schemas.runs import (
     ScreenRequest,
     ValidateRequest,
     ValidationAnswer,
+    ValidationSuites,
 )
 from htc.service.state import Service, ServiceState
 from htc.store.jobs import cancel, list_progress, run_summary
@@ -134,7 +135,7 @@ async def optimize(
 async def validate(
     service: ServiceState, request: Request, response: Response, wish: ValidateRequest
 ) -> RunAnswer:
-    """Hold predictions against measured critical temperatures, as a run."""
+    """Hold predictions, formulas or the Eliashberg solver against what is known, as a run."""
     return await _accept(service, request, response, wish)
 
 
@@ -154,6 +155,17 @@ async def bete_screen(
 
 
 @router.get(
+    "/api/htc/validations",
+    operation_id="validations",
+    responses=problem_responses(HTTPStatus.SERVICE_UNAVAILABLE),
+    dependencies=[Requires("read")],
+)
+async def validations(service: ServiceState) -> ValidationSuites:
+    """All suites of validation, each with the figures of its last run."""
+    return await service.desk.in_thread(lambda: runs.validations(service))
+
+
+@router.get(
     "/api/htc/validations/{suite}",
     operation_id="last_validation",
     responses=_READING,
@@ -161,9 +173,9 @@ async def bete_screen(
 )
 async def validation(
     service: ServiceState,
-    suite: Annotated[str, Path(max_length=100, description="reference or formulas.")],
+    suite: Annotated[str, Path(max_length=100, description="Name of the suite.")],
 ) -> ValidationAnswer:
-    """The last finished validation by a suite: metrics, and the pairs of a parity plot."""
+    """The last finished validation by a suite: metrics, what changed, and the pairs of a parity plot."""
     return await service.desk.in_thread(lambda: runs.last_validation(service.database, suite))
 
 
@@ -218,8 +230,9 @@ async def results(
     run_id: RunId,
     n: Annotated[int, Query(ge=1, le=1000, description="Items a page.")] = 100,
     after: Annotated[
-        int, Query(ge=-1, lt=2**31, description="Position of the last item seen; -1 begins.")
-    ] = -1,
+        str | None,
+        Query(max_length=20, description="`next_cursor` of the page before, or the last position seen."),
+    ] = None,
     state: Annotated[Literal["done", "failed"] | None, Query(description="Only items that ended so.")] = None,
     pareto: Annotated[bool, Query(description="Whether to say what no other item beats.")] = True,
 ) -> ResultsAnswer:

@@ -95,5 +95,5 @@ class AuditAnswer(BaseModel):
 class AuditPage(BaseModel):
     """A page of the log of writes."""
 
-    entries: list[AuditAnswer] = Field(description="Newest first.")
-    next_before: int | None = Field(description="Value of `before` for the next page; null: there is none.")
+    rows: list[AuditAnswer] = Field(description="Newest first.")
+    next_cursor: str | None = Field(description="For `after`; null on the last page.")

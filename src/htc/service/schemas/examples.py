@@ -17,9 +17,7 @@ class ExampleInfo(BaseModel):
     kind: Literal["structure", "spectrum"] = Field(description="What the file holds.")
     formula: str | None = Field(description="What material it is; null where the file is a broken one.")
     pressure_gpa: float = Field(description="Pressure the file belongs to, GPa.")
-    tc_measured_k: float | None = Field(
-        description="Measured critical temperature, K; null if there is none."
-    )
+    tc_measured: float | None = Field(description="Measured critical temperature, K; null if there is none.")
     source: str = Field(description="Where the measured value is from.")
 
 

@@ -18,7 +18,7 @@ class Health(BaseModel):
         description="Whether model and database revision are the ones this program needs."
     )
     version: str = Field(description="Version of HTC.")
-    model: str | None = Field(
+    model_id: str | None = Field(
         description="Identity of the electron-phonon model, null if it cannot be loaded."
     )
     database_revision: str | None = Field(description="Revision of the database, null if it does not answer.")

@@ -17,7 +17,7 @@ class ReferenceValue(BaseModel):
 
     name: str = Field(description="Formula, or the name of this form of it.")
     prototype: str = Field(description="Structure type.")
-    spacegroup: int = Field(description="Number of the space group, 1 to 230.")
+    spacegroup_number: int = Field(description="Number of the space group, 1 to 230.")
     pressure_gpa: float = Field(description="Pressure it exists and was measured at, GPa.")
     tc_measured: float | None = Field(
         description="Measured critical temperature, K; null where there is none, or none well known."

@@ -15,7 +15,7 @@ class ModelAnswer(BaseModel):
 
     id: str = Field(description="Name, version and the beginning of the hash of the weights.")
     description: str | None = Field(description="What it is, in a sentence.")
-    tier: Literal["fast", "default", "best"] | None = Field(
+    model_tier: Literal["fast", "default", "best"] | None = Field(
         description="Tier of the model; null for one that is no longer loaded."
     )
     in_use: bool = Field(description="Whether this service predicts with it.")

@@ -40,28 +40,30 @@ class RankingQuery(BaseModel):
         max_length=400,
         description="A chemical system, symbols with commas: no other element may be.",
     )
-    min_tc: float | None = Field(default=None, description="Least Tc, K.")
-    max_tc: float | None = Field(default=None, description="Greatest Tc, K.")
-    min_pressure_gpa: float | None = Field(default=None, description="Least pressure, GPa.")
-    max_pressure_gpa: float | None = Field(default=None, description="Greatest pressure, GPa.")
+    min_tc_predicted: float | None = Field(default=None, description="Least `tc_predicted`, K.")
+    max_tc_predicted: float | None = Field(default=None, description="Greatest `tc_predicted`, K.")
+    min_pressure_required_gpa: float | None = Field(default=None, description="Least pressure, GPa.")
+    max_pressure_required_gpa: float | None = Field(default=None, description="Greatest pressure, GPa.")
     phonon_stable: bool | None = Field(
         default=None, description="true: without imaginary modes; false: with some."
     )
     thermo_stable: bool | None = Field(
         default=None, description="true: on the hull of the competitors known; false: above it."
     )
-    max_hull_distance_ev: float | None = Field(
+    max_hull_distance_eV: float | None = Field(  # noqa: N815  # name of the column
         default=None, description="Greatest energy above the convex hull, eV/atom."
     )
-    min_confidence: Literal["low", "medium", "high"] | None = Field(
+    min_confidence_level: Literal["low", "medium", "high"] | None = Field(
         default=None, description="Least level of confidence."
     )
-    confidence: str | None = Field(
+    confidence_level: str | None = Field(
         default=None, max_length=40, description="Levels of confidence wanted, with commas."
     )
-    model: str | None = Field(default=None, max_length=200, description="Id of the model.")
-    tier: Literal["fast", "default", "best"] | None = Field(default=None, description="Tier of the model.")
-    run: str | None = Field(default=None, max_length=100, description="Id of the run.")
+    model_id: str | None = Field(default=None, max_length=200, description="Id of the model.")
+    model_tier: Literal["fast", "default", "best"] | None = Field(
+        default=None, description="Tier of the model."
+    )
+    experiment_id: str | None = Field(default=None, max_length=100, description="Id of the run.")
     formula: str | None = Field(default=None, max_length=200, description="Chemical formula.")
     family: str | None = Field(
         default=None, max_length=100, description="Family of materials.", examples=["boride"]
@@ -125,7 +127,7 @@ class FormulaQuery(BaseModel):
     after: str | None = Field(
         default=None, max_length=500, description="`next_cursor` of the page before; null for the first page."
     )
-    min_tc: float | None = Field(default=None, description="Least average Tc, K.")
+    min_avg_tc: float | None = Field(default=None, description="Least average Tc, K.")
 
 
 class FormulaRow(BaseModel):

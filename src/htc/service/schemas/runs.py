@@ -218,26 +218,32 @@ class ResultsAnswer(BaseModel):
 
     run: RunAnswer = Field(description="How far it is.")
     items: list[RunItemAnswer] = Field(description="Items, by position.")
-    next_after: int | None = Field(
+    next_cursor: str | None = Field(
         description="For `after`; null: no more so far. While the run goes on, ask again after the last "
-        "position seen."
+        "position seen, which is a cursor, too."
     )
     pareto: ParetoAnswer | None = Field(description="What no other item beats; null where not asked for.")
 
 
 class ValidationMetrics(BaseModel):
-    """How far predictions are from what they are held against; null where there are too few to say."""
+    """How far values are from those they are held against; null where there are too few to say."""
 
     n: int = Field(description="Pairs.")
-    mae: float | None = Field(description="Mean absolute error, K.")
-    rmse: float | None = Field(description="Root mean square error, K.")
-    bias: float | None = Field(description="Mean of predicted minus measured, K.")
+    compositions: int = Field(description="Different compositions among them.")
+    mae: float | None = Field(description="Mean absolute error, in the unit of the view.")
+    rmse: float | None = Field(description="Root mean square error.")
+    bias: float | None = Field(description="Mean of judged minus known.")
     r2: float | None = Field(description="Coefficient of determination.")
-    spearman: float | None = Field(description="Rank correlation.")
-    median_factor: float | None = Field(
-        description="Median factor between predicted and measured, above 0.1 K."
+    mape: float | None = Field(
+        description="Mean relative error, as a share, of the pairs whose known value is at least 1."
     )
-    coverage: float | None = Field(description="Share of measured values inside the 95 % interval.")
+    spearman: float | None = Field(description="Rank correlation.")
+    median_factor: float | None = Field(description="Median factor between judged and known, above 0.1.")
+    coverage: float | None = Field(description="Share of known values inside the 95 % interval stated.")
+    within: float | None = Field(description="Share of the pairs that agree within the tolerance they state.")
+    intervals: dict[str, tuple[float, float]] = Field(
+        description="95 % bootstrap interval of each figure that has one, compositions resampled."
+    )
 
 
 class ValidationPoint(BaseModel):
@@ -247,25 +253,89 @@ class ValidationPoint(BaseModel):
 
     label: str = Field(description="Name of the case.")
     formula: str = Field(description="Chemical formula.")
-    method: str = Field(description="Name of the closed formula, or `model`.")
-    tc_measured: float = Field(description="Measured critical temperature, K.")
-    tc_predicted: float = Field(description="Predicted critical temperature, K.")
-    tc_lower_95ci: float | None = Field(description="Lower end of its 95 % interval, K.")
-    tc_upper_95ci: float | None = Field(description="Upper end of its 95 % interval, K.")
-    tc_experiment: float | None = Field(description="What a laboratory is expected to measure, K.")
-    tc_experiment_lower_95ci: float | None = Field(description="Lower end of that interval, K.")
-    tc_experiment_upper_95ci: float | None = Field(description="Upper end of that interval, K.")
-    pressure_gpa: float = Field(description="Pressure of measurement and prediction, GPa.")
-    family: str | None = Field(description="Family of the material.")
-    in_training: bool | None = Field(
-        description="Whether the model was trained on this material; null: its files do not say."
-    )
-    confidence_level: Literal["low", "medium", "high"] | None = Field(
-        description="From the distance to the training data."
-    )
-    source: str = Field(description="Where the measured value comes from.")
+    view: str = Field(description="The view it belongs to.")
+    known: float = Field(description="What it is held against, in the unit of the view.")
+    predicted: float = Field(description="What is judged, in the same unit.")
+    lower_95: float | None = Field(description="Lower end of its 95 % interval.")
+    upper_95: float | None = Field(description="Upper end of its 95 % interval.")
+    within: bool | None = Field(description="Whether they agree within the tolerance; null: none is stated.")
+    tolerance: float | None = Field(description="That tolerance.")
+    pressure_gpa: float = Field(description="Pressure, GPa.")
+    groups: dict[str, str] = Field(description="Parts it belongs to, e.g. its family.")
+    source: str = Field(description="Where the known value comes from.")
     doi: str | None = Field(description="DOI of that source.")
+    note: str | None = Field(description="What else is to be known.")
     prediction_id: str | None = Field(description="The stored prediction.")
+
+
+class ValidationView(BaseModel):
+    """Pairs of one meaning and unit."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    name: str = Field(description="Its name.")
+    title: str = Field(description="What is held against what.")
+    unit: str = Field(description="Unit of both; empty for a number without.")
+    known: str = Field(description="Title of the axis of what is known.")
+    predicted: str = Field(description="Title of the axis of what is judged.")
+    group: str | None = Field(description="Key of the groups of the points that a plot tells apart.")
+    headline: str = Field(description="The figure that says most.")
+    headline_part: str = Field(description="The part whose figures stand for the view.")
+    parts: dict[str, ValidationMetrics] = Field(description="Metrics of all pairs and of parts of them.")
+
+
+class ValidationFigureChange(BaseModel):
+    """A figure in the run before and now, on the cases that both have."""
+
+    view: str = Field(description="The view.")
+    figure: str = Field(description="Name of the figure.")
+    before: float = Field(description="In the run before.")
+    now: float = Field(description="In this run.")
+    worse: bool = Field(description="Whether it got worse by more than it may.")
+
+
+class ValidationCaseChange(BaseModel):
+    """A case whose judged value moved."""
+
+    label: str = Field(description="Name of the case.")
+    view: str = Field(description="The view.")
+    known: float = Field(description="What it is held against.")
+    before: float = Field(description="Judged in the run before.")
+    now: float = Field(description="Judged in this run.")
+    worse: bool = Field(description="Whether it got worse by more than it may.")
+    known_changed: bool = Field(description="Whether what is known changed: then it is no regression.")
+
+
+class ValidationComparison(BaseModel):
+    """What changed since the run before, at the same tier and mu*."""
+
+    run_id: str = Field(description="The run before.")
+    finished_at: str | None = Field(description="When it finished, UTC.")
+    conditions: dict[str, Any] = Field(description="Model, mu* and program of that run.")
+    same_data: bool = Field(description="Whether the cases are the same.")
+    figures: list[ValidationFigureChange] = Field(description="Figures, on common cases.")
+    cases: list[ValidationCaseChange] = Field(description="Cases that moved, worse ones first; at most 200.")
+    changed: int = Field(description="How many cases moved.")
+    lost: list[str] = Field(description="Cases with a pair before and none now.")
+    new: list[str] = Field(description="Cases with a pair now and none before.")
+    regressions: list[str] = Field(description="What got worse by more than it may, in words.")
+
+
+class ValidationSuite(BaseModel):
+    """A suite, and how its last run came out."""
+
+    suite: str = Field(description="Name of the suite.")
+    needs_data: bool = Field(description="Whether it needs the laboratory's data.")
+    available: bool = Field(description="Whether this service has what it needs.")
+    run: RunAnswer | None = Field(description="Its last finished run; null: none.")
+    views: list[ValidationView] = Field(description="Metrics of that run.")
+    regressions: int | None = Field(description="How many there were; null: nothing to compare with.")
+
+
+class ValidationSuites(BaseModel):
+    """All suites."""
+
+    suites: list[ValidationSuite] = Field(description="In their order.")
 
 
 class ValidationAnswer(BaseModel):
@@ -273,12 +343,13 @@ class ValidationAnswer(BaseModel):
 
     suite: str = Field(description="Name of the suite.")
     title: str = Field(description="What it holds against what.")
+    about: str = Field(description="On which data.")
     run: RunAnswer = Field(description="The run it comes from.")
-    parts: dict[str, ValidationMetrics] = Field(
-        description="Metrics of all pairs and of parts of them: by confidence, by family, by formula, and of "
-        "what a laboratory is expected to measure."
-    )
+    conditions: dict[str, Any] = Field(description="Model, mu* and program.")
+    views: list[ValidationView] = Field(description="Metrics, one view a meaning and unit.")
     cautions: list[str] = Field(description="What keeps these numbers from saying more than they do.")
+    excluded: dict[str, int] = Field(description="Rows of the data that make no case, counted by reason.")
     refused: list[str] = Field(description="Cases outside electron-phonon theory, which got no Tc.")
-    failed: int = Field(description="Cases that could not be predicted.")
+    failed: int = Field(description="Cases that could not be judged.")
+    comparison: ValidationComparison | None = Field(description="What changed since the run before.")
     points: list[ValidationPoint] = Field(description="The pairs.")

@@ -25,6 +25,7 @@ __all__ = [
     "items_of",
     "objective_rows",
     "pages_of_values",
+    "position_of",
 ]
 
 ItemState = Literal["done", "failed"]
@@ -94,10 +95,11 @@ class RunItem:
 
 @dataclass(frozen=True, slots=True)
 class ItemPage:
-    """Some items in order, and the position after which the next ones come; None: no more so far."""
+    """Some items in order, and where the next ones begin; None: no more so far."""
 
     rows: tuple[RunItem, ...]
-    next_after: int | None
+    next_cursor: str | None
+    """For :func:`position_of`: a position as text."""
 
 
 def insert_items(connection: sa.Connection, run_id: str, items: Sequence[Item]) -> None:
@@ -155,7 +157,24 @@ def items_of(
         rows = [_item(row) for row in connection.execute(query)]
         if not rows and state != "failed" and not _has_job(connection, run_id):
             rows = [_item(row) for row in connection.execute(_of_a_batch(run_id, after, n + 1))]
-    return ItemPage(tuple(rows[:n]), rows[n - 1].position if len(rows) > n else None)
+    return ItemPage(tuple(rows[:n]), str(rows[n - 1].position) if len(rows) > n else None)
+
+
+def position_of(cursor: str | None) -> int:
+    """The ``after`` of :func:`items_of` that a cursor stands for; None: from the beginning.
+
+    Raises:
+        InputError: it is no cursor of items.
+    """
+    if cursor is None or cursor == "-1":
+        return -1
+    if not (cursor.isascii() and cursor.isdigit()) or int(cursor) >= 2**31:
+        raise InputError(
+            f"{cursor[:40]!r} is no position to go on after",
+            where="after",
+            hint="give `next_cursor` of the page before, or the last position seen",
+        )
+    return int(cursor)
 
 
 def _has_job(connection: sa.Connection, run_id: str) -> bool:
@@ -260,6 +279,6 @@ def pages_of_values(database: Database, run_id: str) -> Iterator[list[RunItem]]:
         page = items_of(database, run_id, _PAGE, after=after)
         if page.rows:
             yield list(page.rows)
-        if page.next_after is None:
+        if page.next_cursor is None:
             return
-        after = page.next_after
+        after = position_of(page.next_cursor)

@@ -116,12 +116,12 @@ addEventListener("popstate", () => {
 
 const WORDS = {
   q: (v) => `“${v}”`, elements: (v) => `with ${v}`, any_of: (v) => `any of ${v}`, only: (v) => `only ${v}`,
-  without: (v) => `without ${v}`, min_tc: (v) => `Tc ≥ ${v} K`, max_tc: (v) => `Tc ≤ ${v} K`,
-  min_pressure_gpa: (v) => `p ≥ ${v} GPa`, max_pressure_gpa: (v) => `p ≤ ${v} GPa`,
+  without: (v) => `without ${v}`, min_tc_predicted: (v) => `Tc ≥ ${v} K`, max_tc_predicted: (v) => `Tc ≤ ${v} K`,
+  min_pressure_required_gpa: (v) => `p ≥ ${v} GPa`, max_pressure_required_gpa: (v) => `p ≤ ${v} GPa`,
   phonon_stable: (v) => (v === "true" ? "phonons stable" : "phonons unstable"),
   thermo_stable: (v) => (v === "true" ? "on the hull" : "above the hull"),
-  max_hull_distance_ev: (v) => `hull ≤ ${v} eV/atom`, min_confidence: (v) => `confidence ≥ ${v}`,
-  tier: (v) => `tier ${v}`, family: (v) => v.replaceAll("_", " "), run: (v) => `run ${v.slice(0, 8)}`,
+  max_hull_distance_eV: (v) => `hull ≤ ${v} eV/atom`, min_confidence_level: (v) => `confidence ≥ ${v}`,
+  model_tier: (v) => `tier ${v}`, family: (v) => v.replaceAll("_", " "), experiment_id: (v) => `run ${v.slice(0, 8)}`,
 };
 
 function chips() {

@@ -51,7 +51,7 @@ async function refresh() {
       front = new Set(answer.pareto.points.map((point) => point.position));
       showProblem(at("problem"), null);
       show();
-      if (found.length < PAGE || answer.next_after === null) break;
+      if (found.length < PAGE || answer.next_cursor === null) break;
     }
     if (ENDED.includes(run.state)) end();
   } catch (error) {
