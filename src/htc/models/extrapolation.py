@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from htc.models.products import times_by_row
+
 if TYPE_CHECKING:
     from scipy.spatial import cKDTree
 
@@ -76,7 +78,7 @@ class Domain:
 
     def _whiten(self, rows: FloatArray) -> FloatArray:
         filled = np.where(np.isnan(rows), self.centre, rows)
-        whitened: FloatArray = _scaled(filled, self.centre, self.scale) @ self.projection
+        whitened: FloatArray = times_by_row(_scaled(filled, self.centre, self.scale), self.projection)
         return whitened
 
     def band(self, distance: FloatArray) -> NDArray[np.int64]:

@@ -96,7 +96,13 @@ class Forest:
             current = current + np.where(go_left, 1, step)
             node[active] = current
             step = self.right[current]
-        total: NDArray[np.float64] = self.value[node].reshape(-1, n_rows).sum(axis=0, dtype=np.float64)
+        leaves = self.value[node].reshape(-1, n_rows)
+        # One column NumPy would add in pairs, several tree after tree: a row alone gets the same last bits.
+        total: NDArray[np.float64] = (
+            np.add.accumulate(leaves, axis=0, dtype=np.float64)[-1]
+            if n_rows == 1
+            else leaves.sum(axis=0, dtype=np.float64)
+        )
         return total
 
     def _bins_of_many(self, rows: NDArray[np.float64]) -> NDArray[np.int16]:

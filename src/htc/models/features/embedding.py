@@ -34,8 +34,6 @@ N_EMBEDDING: Final = len(_FULL_LAYERS) * (_N_SCALARS + sum(n for n, _ in _VECTOR
 )
 """Numbers that describe a site."""
 
-_ATOMS_AT_ONCE: Final = 160
-
 
 class SiteEmbedder:
     """Evaluates the potential's layers, without forces. Made by :func:`load_embedder`."""
@@ -53,44 +51,31 @@ class SiteEmbedder:
         Returns:
             Arrays of shape ``(n_orbits, N_EMBEDDING)``; None where an element is unknown to the potential.
         """
-        out: list[FloatArray | None] = [None] * len(crystals)
-        inside = [i for i, c in enumerate(crystals) if self.known.issuperset(c.structure.atomic_numbers)]
-        batch: list[int] = []
-        atoms = 0
-        for i in sorted(inside, key=lambda i: len(crystals[i].orbits)):
-            if batch and atoms + len(crystals[i].orbits) > _ATOMS_AT_ONCE:
-                self._batch(batch, crystals, out)
-                batch, atoms = [], 0
-            batch.append(i)
-            atoms += len(crystals[i].orbits)
-        if batch:
-            self._batch(batch, crystals, out)
-        return out
+        # One at a time, although a dozen together take a third of the time a crystal: the last bits of a
+        # crystal's states would depend on the others.
+        return [
+            self._states(c) if self.known.issuperset(c.structure.atomic_numbers) else None for c in crystals
+        ]
 
-    def _batch(
-        self, which: list[int], crystals: Sequence[Standardised], out: list[FloatArray | None]
-    ) -> None:
+    def _states(self, crystal: Standardised) -> FloatArray:
         import torch
         from ase import Atoms
         from sevenn.atom_graph_data import AtomGraphData
         from sevenn.train.dataload import unlabeled_atoms_to_graph
         from torch_geometric.data import Batch
 
-        graphs = []
-        for i in which:
-            cell = crystals[i].structure
-            atoms = Atoms(
-                numbers=list(cell.atomic_numbers),
-                cell=np.array(cell.lattice.matrix),
-                scaled_positions=np.array(cell.frac_coords),
-                pbc=True,
-            )
-            graph = unlabeled_atoms_to_graph(atoms, self._cutoff, with_shift=False)
-            graphs.append(AtomGraphData.from_numpy_dict(graph))
+        cell = crystal.structure
+        atoms = Atoms(
+            numbers=list(cell.atomic_numbers),
+            cell=np.array(cell.lattice.matrix),
+            scaled_positions=np.array(cell.frac_coords),
+            pbc=True,
+        )
+        graph = unlabeled_atoms_to_graph(atoms, self._cutoff, with_shift=False)
         self._model.set_is_batch_data(True)
         layers = []
         with torch.no_grad():
-            data = self._model._preprocess(Batch.from_data_list(graphs))
+            data = self._model._preprocess(Batch.from_data_list([AtomGraphData.from_numpy_dict(graph)]))
             for name, module in self._model.named_children():
                 if name == "reduce_input_to_hidden":
                     break
@@ -100,14 +85,10 @@ class SiteEmbedder:
         parts = [_invariants(layers[k]) for k in _FULL_LAYERS]
         parts += [layers[k][:, :_N_SCALARS] for k in _SCALAR_LAYERS]
         states = np.concatenate(parts, axis=1)
-        start = 0
-        for i in which:
-            orbits = np.array(crystals[i].orbits)
-            own = states[start : start + len(orbits)]
-            start += len(orbits)
-            out[i] = np.array(
-                [own[orbits == orbit].mean(axis=0) for orbit in range(orbits.max() + 1)], dtype=np.float32
-            )
+        orbits = np.array(crystal.orbits)
+        return np.array(
+            [states[orbits == orbit].mean(axis=0) for orbit in range(orbits.max() + 1)], dtype=np.float32
+        )
 
 
 def _invariants(x: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -70,6 +70,16 @@ class GraphBatch:
         edges = np.bincount(self.crystal[self.centre], minlength=len(self))
         return nodes, edges, np.cumsum(nodes) - nodes, np.cumsum(edges) - edges
 
+    @cached_property
+    def node_runs(self) -> list[slice]:
+        """Nodes of every crystal, length B."""
+        return _slices(self._runs[2], self._runs[0])
+
+    @cached_property
+    def edge_runs(self) -> list[slice]:
+        """Edges of every crystal, length B."""
+        return _slices(self._runs[3], self._runs[1])
+
     def select(self, which: IntArray) -> GraphBatch:
         """Some of the crystals, in the order of ``which``."""
         n_nodes, n_edges, first_node, first_edge = self._runs
@@ -89,6 +99,10 @@ class GraphBatch:
             cell=self.cell[which],
             size=self.size[which],
         )
+
+
+def _slices(starts: IntArray, lengths: IntArray) -> list[slice]:
+    return [slice(a, a + n) for a, n in zip(starts.tolist(), lengths.tolist(), strict=True)]
 
 
 def _ranges(starts: IntArray, lengths: IntArray) -> IntArray:

@@ -8,7 +8,7 @@ mean, maximum and attention over the sites, with the crystal's own features, giv
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from htc.models.network.batch import N_RADIAL, GraphBatch, envelope, radial
+from htc.models.products import times_by_row, times_by_run
 
 __all__ = ["N_HEADS", "SOURCES", "TARGETS", "Network", "NetworkShape"]
 
@@ -141,7 +142,7 @@ class Network:
                 raise ValueError(f"network array {name} holds numbers that are not finite")
 
     def predict(self, batch: GraphBatch, source: str = SOURCES[0]) -> NDArray[np.float64]:
-        """All targets of every crystal.
+        """All targets of every crystal: the same bits whatever other crystals are in the batch.
 
         Args:
             batch: from :func:`htc.models.network.collate`.
@@ -153,8 +154,13 @@ class Network:
         a = self.arrays
         n, b = len(batch.numbers), len(batch)
 
-        def linear(name: str, x: FloatArray) -> FloatArray:
-            return np.asarray(x @ a[f"{name}/w"] + a[f"{name}/b"])
+        nodes, edges = batch.node_runs, batch.edge_runs
+
+        def linear(name: str, x: FloatArray, runs: Sequence[slice] = nodes) -> FloatArray:
+            return np.asarray(times_by_run(x, a[f"{name}/w"], runs) + a[f"{name}/b"])
+
+        def of_crystals(name: str, x: FloatArray) -> FloatArray:
+            return np.asarray(times_by_row(x, a[f"{name}/w"]) + a[f"{name}/b"])
 
         def norm(name: str, x: FloatArray) -> FloatArray:
             # The sums behind `mean`, whose checks take longer than a few rows do.
@@ -174,9 +180,9 @@ class Network:
             layer = f"layer{k}"
             h = norm(f"{layer}/norm_in", x)
             message = (
-                linear(f"{layer}/radial", basis)
-                + (h @ a[f"{layer}/centre/w"])[batch.centre]
-                + (h @ a[f"{layer}/neighbour/w"])[batch.neighbour]
+                linear(f"{layer}/radial", basis, edges)
+                + times_by_run(h, a[f"{layer}/centre/w"], nodes)[batch.centre]
+                + times_by_run(h, a[f"{layer}/neighbour/w"], nodes)[batch.neighbour]
             )
             what, gate = message[:, : self.shape.hidden], message[:, self.shape.hidden :]
             total = _sum_over(batch.centre, _silu(what) * _sigmoid(gate) * weight, n)
@@ -192,10 +198,10 @@ class Network:
         pooled /= _sum_over(batch.crystal, attention, b)[:, :, None]
         token = np.zeros((b, len(SOURCES)), dtype=np.float32)
         token[:, SOURCES.index(source)] = 1.0
-        cell = _silu(linear("cell", standard("cell", batch.cell)))
+        cell = _silu(of_crystals("cell", standard("cell", batch.cell)))
         joined = np.concatenate([mean, most, pooled.reshape(b, -1), cell, batch.size, token], axis=1)
-        hidden = _silu(linear("head1", norm("norm_head", joined)))
-        out = linear("head3", _silu(linear("head2", hidden)))
+        hidden = _silu(of_crystals("head1", norm("norm_head", joined)))
+        out = of_crystals("head3", _silu(of_crystals("head2", hidden)))
         return (out * a["target_scale"] + a["target_mean"]).astype(np.float64)
 
     def tensors(self) -> dict[str, NDArray[Any]]:
