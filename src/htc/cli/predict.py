@@ -92,6 +92,9 @@ def predict(
 
     The interval is for what a first-principles calculation at this mu* would give, not for experiment.
 
+    Where a first-principles calculation of the same formula and pressure is stored (`htc dft parse --store`),
+    it is shown first; in JSON it is the entry's `calculated`.
+
     Example: `htc predict MgB2 Nb3Sn.cif candidates.zip --mu-star 0.10`
 
     Example: `htc predict H3S --pressure 155 --json`
@@ -145,15 +148,27 @@ def predict(
             stored = sum(id_ is not None for _, id_ in results)
             err.print(f"stopped after {len(results)} inputs; {stored} predictions are stored", soft_wrap=True)
             raise
-        if batch:
+        shown, calculated = results, {}
+        if batch and database is not None:
+            from htc.cli.calculated import calculated_for, with_calculated
+
             batch.finish()
             n_new = batch.n_new
+            calculated = calculated_for(database, [result for result, _ in results])
+            # A long list is shown by its highest Tc; in a short one the calculation stands first.
+            shown = with_calculated(database, results, calculated) if len(results) <= _TABLE_ROWS else results
     if as_json:
         from htc.cli.prediction_view import as_entry
 
-        print_json([as_entry(result, id_) for result, id_ in results])
+        print_json([as_entry(result, id_, calculated) for result, id_ in results])
     else:
-        _print_table(results, stored=store, n_new=n_new)
+        _print_table(results, shown, stored=store, n_new=n_new)
+        if calculated:
+            err.print(
+                "materials that first principles were asked about have their answer first; it outranks the "
+                "model's",
+                soft_wrap=True,
+            )
     if plot is not None:
         from htc.cli.prediction_plot import plot_predictions
 
@@ -214,11 +229,16 @@ def _write_spectrum(path: Path, results: list[Prediction | Failure]) -> None:
     err.print(f"written: {path}, a surrogate", soft_wrap=True, markup=False)
 
 
-def _print_table(results: list[tuple[Prediction | Failure, str | None]], *, stored: bool, n_new: int) -> None:
+def _print_table(
+    results: list[tuple[Prediction | Failure, str | None]],
+    shown: list[tuple[Prediction | Failure, str | None]],
+    *,
+    stored: bool,
+    n_new: int,
+) -> None:
     from htc.cli.prediction_view import prediction_table
     from htc.prediction import Failure
 
-    shown = results
     if len(results) > _TABLE_ROWS:
         best = sorted(
             results,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,6 +24,7 @@ __all__ = ["freshness_in_words", "register"]
 
 _WORDS_FROM_WIDTH = {"confidence": 90, "tier": 100, "method": 130, "model": 160}
 _WORDS_WIDTH = 36
+_OUTRANKED = "†"
 
 
 def register(app: typer.Typer) -> None:
@@ -83,6 +84,14 @@ def top(
     formula: Annotated[
         str | None, typer.Option("--formula", help="Only this composition, written in any order.")
     ] = None,
+    best_known: Annotated[
+        bool,
+        typer.Option(
+            "--best-known",
+            help="Without predictions of models where first principles were asked about the same formula "
+            "and pressure.",
+        ),
+    ] = False,
     formulas: Annotated[
         bool, typer.Option("--formulas", help="Average over all predictions for structures of a formula.")
     ] = False,
@@ -121,6 +130,7 @@ def top(
         "--tier": tier,
         "--run": run,
         "--formula": formula,
+        "--best-known": best_known or None,
     }
     wishes = {option: value for option, value in wishes.items() if value is not None}
     if formulas and (beyond := [option for option in wishes if option != "--min-tc"]):
@@ -138,12 +148,13 @@ def top(
             page = top_predictions(database, n, filters, after)
             rows, cursor, fresh = page.rows, page.next_cursor, None
         unknown = _unknown(database, model, run) if not rows else []
+        outranked = {} if formulas or as_json or as_csv else _outranked(database, rows)  # type: ignore[arg-type]  # by flag
     if as_json:
         print_json([_plain(row) for row in rows])
     elif as_csv:
         _print_csv([_plain(row) for row in rows], _columns(formulas))
     elif rows:
-        table = _formula_table(rows) if formulas else _prediction_table(rows, out.width)  # type: ignore[arg-type]  # by flag
+        table = _formula_table(rows) if formulas else _prediction_table(rows, out.width, outranked)  # type: ignore[arg-type]  # by flag
         out.print(table)
         if chart:
             from htc.cli.chart import bar_chart
@@ -159,6 +170,8 @@ def top(
         err.print(f"[dim]ranking by formula: {freshness_in_words(fresh)}[/]", soft_wrap=True)
     if not formulas and not (as_json or as_csv) and any(r.extrapolation_warning for r in rows):  # type: ignore[union-attr]  # by flag
         err.print("[dim](!) outside what the model has seen; `htc show ID` says in what[/]", soft_wrap=True)
+    for said in dict.fromkeys(outranked.values()):
+        err.print(f"[dim]{escape(said)}[/]", soft_wrap=True)
     if cursor is not None:
         if len(rows) < n:
             err.print("[dim]many predictions that do not fit were passed over; the next page goes on[/]")
@@ -166,6 +179,28 @@ def top(
             shown = " --formulas" if formulas else ""
             again = f"htc top -n {n}{shown}{_as_options(wishes)} --after {cursor}"
             err.print(f"[dim]next page: {escape(again)}[/]", soft_wrap=True)
+
+
+def _outranked(database: Database, rows: Sequence[Ranked]) -> dict[str, str]:
+    """Id of each model's prediction that a calculation outranks, and the sentence that says so."""
+    from htc.store.calculated import SAME_PRESSURE, calculated_records
+
+    formulas = {row.reduced_formula for row in rows if row.model_id is not None and row.reduced_formula}
+    said = {}
+    for formula, records in calculated_records(database, sorted(formulas)).items():
+        for row in rows:
+            if row.model_id is None or row.reduced_formula != formula:
+                continue
+            pressure = row.pressure_required_gpa or 0.0
+            for record in records:
+                if abs((record["pressure_required_gpa"] or 0.0) - pressure) <= SAME_PRESSURE * pressure:
+                    said[row.id] = (
+                        f"{_OUTRANKED} the model of {formula} at {pressure:g} GPa is outranked by first "
+                        f"principles: {record['tc_predicted']:.2f} K ({record['id'][:8]}); "
+                        "--best-known leaves it out"
+                    )
+                    break
+    return said
 
 
 def _unknown(database: Database, model: str | None, run: str | None) -> list[str]:
@@ -204,6 +239,7 @@ def _filters(wishes: dict[str, Any]) -> Filters:
             model_tier=wishes.get("--tier"),
             experiment_id=wishes.get("--run"),
             formula=_reduced(wishes["--formula"]) if "--formula" in wishes else None,
+            best_known="--best-known" in wishes,
         )
     except InputError as error:
         if error.where is not None:
@@ -277,7 +313,7 @@ def _print_csv(rows: list[dict[str, Any]], columns: list[str]) -> None:
     writer.writerows(rows)
 
 
-def _prediction_table(rows: Sequence[Ranked], width: int) -> Table:
+def _prediction_table(rows: Sequence[Ranked], width: int, outranked: Mapping[str, str]) -> Table:
     from rich.table import Table
     from rich.text import Text
 
@@ -300,7 +336,7 @@ def _prediction_table(rows: Sequence[Ranked], width: int) -> Table:
         }
         table.add_row(
             row.id[:8],
-            Text(row.reduced_formula or "-"),
+            Text((row.reduced_formula or "-") + (f" {_OUTRANKED}" if row.id in outranked else "")),
             f"{row.tc_predicted:.2f}",
             "-" if low is None or high is None else f"{low:.2f} – {high:.2f}",
             _number(row.lambda_ep, ".3f"),

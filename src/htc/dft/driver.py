@@ -83,7 +83,7 @@ while [ "$q" -le "$nq" ]; do
     sed -e "s/start_q = 1\$/start_q = $q/" -e "s/last_q = 1\$/last_q = $q/" ph.in > "ph.q$q.in"
   fi
   step "ph.q$q" ph.x $POOLS
-  nq=$(sed -n '2s/ //gp' @DYN@0)
+  nq=$(awk 'NR == 2 { print $1 + 0 }' @DYN@0)
   q=$((q + 1))
 done
 stale=$again

@@ -60,7 +60,7 @@ class Calculation:
             "folder": str(self.folder),
             "formula": p.reduced_formula,
             "code": self.run.code,
-            "pressure_gpa": p.pressure_gpa,
+            "pressure_required_gpa": p.pressure_gpa,
             "mu_star": p.mu_star,
             "tc_k": self.tc_k,
             "tc_lower_95ci": p.tc_lower_95ci,

@@ -30,6 +30,7 @@ _SAME = (
     "model_tier",
     "experiment_id",
     "family",
+    "best_known",
     "include_set_aside",
 )
 

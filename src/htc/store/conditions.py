@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any, Final
 
+from htc.store.calculated import SAME_PRESSURE
 from htc.store.filters import Filters
 from htc.store.tables import (
     ELEMENT_SLOTS,
@@ -55,6 +56,17 @@ class Condition:
 
 EVERYTHING: Final = Condition("everything", "true", walks=("true",), indexed=LIVE)
 """The ranking itself."""
+
+
+OUTRANKED: Final = (
+    "(model_id IS NOT NULL AND EXISTS (SELECT 1 FROM htc_predictions AS c"  # noqa: S608  # own text
+    " JOIN bete_runs AS b ON b.id = c.bete_run_id AND b.spectrum_origin = 'measured'"
+    " WHERE c.reduced_formula = htc_predictions.reduced_formula AND c.model_id IS NULL AND c.applicable"
+    " AND c.deleted_at IS NULL AND abs(coalesce(c.pressure_required_gpa, 0)"
+    " - coalesce(htc_predictions.pressure_required_gpa, 0))"
+    f" <= {SAME_PRESSURE} * coalesce(htc_predictions.pressure_required_gpa, 0)))"
+)
+"""A model's prediction of what first principles were asked about: same formula, same pressure."""
 
 
 def conditions_of(filters: Filters) -> list[Condition]:
@@ -106,6 +118,8 @@ def conditions_of(filters: Filters) -> list[Condition]:
         found.append(Condition("model", equal, value, (f"{equal} AND model_id IS NOT NULL",), value))
     if filters.model_tier is not None:
         found.append(Condition("tier", "model_tier = %(tier)s", {"tier": filters.model_tier}))
+    if filters.best_known:
+        found.append(Condition("best_known", f"NOT {OUTRANKED}"))
     if filters.experiment_id is not None:
         found.append(_whole("run", "experiment_id", filters.experiment_id))
     if filters.formula is not None:

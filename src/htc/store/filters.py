@@ -66,6 +66,9 @@ class Filters:
     """Reduced formula as pymatgen writes it, e.g. ``MgB2``."""
     family: str | None = None
     """Family of materials, e.g. ``boride``."""
+    best_known: bool = False
+    """Without predictions of models where a calculated spectrum of the same formula and pressure is stored:
+    first principles outrank the model."""
     include_set_aside: bool = False
     """Also predictions that were set aside."""
 

@@ -1,7 +1,8 @@
 """Stored predictions and electron-phonon runs as plain rows, for answers that go out as JSON at once.
 
 A row is a dictionary under the names of the columns, with what the API says beside them; no record is built
-and nothing is copied. For a prediction as the program's own record see :func:`htc.store.get`.
+and nothing is copied. What was a path is the name of the file, see :mod:`htc.store.naming`. For a prediction
+as the program's own record see :func:`htc.store.get`.
 """
 
 from __future__ import annotations
@@ -11,9 +12,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from htc.errors import InputError, NotFoundError
 from htc.store.calendar import in_calendar
+from htc.store.naming import file_name, without_folders
 from htc.store.plain import plain_records
 
 if TYPE_CHECKING:
+    import sqlalchemy as sa
+
     from htc.store.database import Database
 
 __all__ = [
@@ -152,7 +156,7 @@ def records_by_hash(database: Database, hashes: Sequence[str]) -> dict[str, Reco
     with database.connect() as connection:
         return {
             record["input_hash"]: record
-            for record in plain_records(connection, text, {"hashes": list(hashes)})
+            for record in _predictions(connection, text, {"hashes": list(hashes)})
         }
 
 
@@ -164,7 +168,7 @@ def prediction_records(database: Database, ids: Sequence[str]) -> dict[str, Reco
     """
     text = f"SELECT {RECORD_COLUMNS}{RECORD_SOURCE} WHERE p.id = ANY(%(ids)s)"
     with database.connect() as connection:
-        return {record["id"]: record for record in plain_records(connection, text, {"ids": list(ids)})}
+        return {record["id"]: record for record in _predictions(connection, text, {"ids": list(ids)})}
 
 
 def prediction_record(database: Database, prediction_id: str) -> Record:
@@ -181,10 +185,10 @@ def prediction_record(database: Database, prediction_id: str) -> Record:
     """
     wanted = _plain_text(prediction_id, "prediction")
     with database.connect() as connection:
-        found = plain_records(connection, f"{_WHOLE} WHERE p.id = %(id)s", {"id": wanted})
+        found = _predictions(connection, f"{_WHOLE} WHERE p.id = %(id)s", {"id": wanted})
         if not found and len(wanted) >= 4:
             begins = wanted.lower().replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_") + "%"
-            found = plain_records(
+            found = _predictions(
                 connection, f"{_WHOLE} WHERE p.id LIKE %(begins)s ORDER BY p.id LIMIT 6", {"begins": begins}
             )
     if not found and len(wanted) < 4:
@@ -196,23 +200,28 @@ def prediction_record(database: Database, prediction_id: str) -> Record:
         raise InputError(
             f"several predictions begin with {wanted!r}", hint=f"give more characters: {shown}, ..."
         )
-    return found[0]
+    record = found[0]
+    record["provenance"] = without_folders(record["provenance"])
+    return record
 
 
 def records_of_formula(database: Database, reduced_formula: str, most: int) -> tuple[list[Record], int]:
-    """The live predictions of a reduced formula, newest first, and how many there are in all.
+    """The live predictions of a reduced formula, and how many there are in all.
+
+    Those from a spectrum of their own come before the models', and of each kind the newest first.
 
     Raises:
         StoreError: the database does not answer.
     """
     values = {"formula": reduced_formula, "most": most}
     with database.connect() as connection:
-        found = plain_records(
+        found = _predictions(
             connection,
             f"SELECT {RECORD_COLUMNS}, s.spacegroup_number, s.nsites, s.volume{RECORD_SOURCE}"
             " LEFT JOIN structures AS s ON s.hash = p.structure_hash"
             " WHERE p.reduced_formula = %(formula)s AND p.deleted_at IS NULL"
-            " ORDER BY p.created_at DESC NULLS LAST, p.id LIMIT %(most)s",
+            " ORDER BY (p.model_id IS NULL AND p.bete_run_id IS NOT NULL) DESC,"
+            " p.created_at DESC NULLS LAST, p.id LIMIT %(most)s",
             values,
         )
         if len(found) < most:
@@ -330,6 +339,15 @@ def model_record(database: Database, model_id: str) -> Record | None:
             {"id": model_id},
         )
     return found[0] if found else None
+
+
+def _predictions(connection: sa.Connection, text: str, values: Record) -> list[Record]:
+    """Rows with a ``source``, which leaves without its folders."""
+    found = plain_records(connection, text, values)
+    for record in found:
+        if record["source"] is not None:
+            record["source"] = file_name(record["source"])
+    return found
 
 
 def _plain_text(given: str, what: str) -> str:

@@ -68,6 +68,11 @@ class RankingQuery(BaseModel):
     family: str | None = Field(
         default=None, max_length=100, description="Family of materials.", examples=["boride"]
     )
+    best_known: bool = Field(
+        default=False,
+        description="Without predictions of models where a calculated spectrum of the same formula and "
+        "pressure is stored.",
+    )
     include_set_aside: bool = Field(default=False, description="Also predictions that were set aside.")
 
 
@@ -103,7 +108,7 @@ class RankedRow(BaseModel):
     model_id: str | None = Field(description="Model that gave the coupling.")
     structure_origin: str | None = Field(description="Where the crystal is known from.")
     structure_hash: str | None = Field(description="Hash of the stored crystal.")
-    source: str | None = Field(description="The input as its giver named it.")
+    source: str | None = Field(description="The input as its giver named it; of a path the file's name.")
     experiment_id: str | None = Field(description="Run the prediction belongs to.")
     created_at: datetime | None = Field(description="When it was stored, UTC.")
 
