@@ -24,6 +24,7 @@ from htc.cli import (
     model,
     predict,
     runs,
+    screen,
     serve,
     settings,
     show,
@@ -67,6 +68,7 @@ app.add_typer(db.app, name="db")
 app.add_typer(telemetry.app, name="telemetry")
 app.add_typer(keys.app, name="keys")
 app.add_typer(runs.app, name="runs")
+screen.register(app)
 validate.register(app)
 serve.register(app)
 worker.register(app)

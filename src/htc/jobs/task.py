@@ -263,6 +263,10 @@ class Task:
                 raise Halt("turn")
             self._began = time.monotonic()
 
+    def note_new_rows(self) -> None:
+        """Predictions were stored: the ranking by formula has something new."""
+        self._rankings.note_new_row()
+
     def take(self, beat: Beat) -> None:
         """Remember what a write learned of the lease."""
         if self._beat != "lost":

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import secrets
-import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -21,6 +18,7 @@ from htc.errors import (
     NotFoundError,
     StoreError,
 )
+from htc.jobs.campaign.owners import owner_name
 from htc.jobs.halt import Halt
 from htc.jobs.task import Task, as_problem
 from htc.store import Database, RankingRefresher
@@ -40,6 +38,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Worker"]
 
+KINDS: Final = ("screen", "optimize", "validate", "campaign")
+"""What this program can do: a later one may have put other kinds into the queue."""
 POLL_S: Final = 2.0
 """A new job announces itself; where the word is lost, it is found after so long."""
 _SLICE_S: Final = 0.25
@@ -62,6 +62,10 @@ def _work(kind: str) -> Work:
         from htc.jobs.optimising import optimize
 
         return optimize
+    if kind == "campaign":
+        from htc.jobs.campaign import campaign
+
+        return campaign
     from htc.jobs.validating import validate
 
     return validate
@@ -123,8 +127,8 @@ class Worker:
         """
         self._settle()
         # Another owner each time: what was put down is not to be mistaken for what is in hand.
-        owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
-        lease = claim(self._database, owner, seconds=self._lease_s, run_id=run_id)
+        owner = owner_name()
+        lease = claim(self._database, owner, seconds=self._lease_s, kinds=KINDS, run_id=run_id)
         if lease is None:
             return False
         job = lease.job

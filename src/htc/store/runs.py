@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from sqlalchemy import func, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as pg_insert
 
 from htc.errors import InputError, NotFoundError
 from htc.store.tables import campaigns, runs
@@ -15,7 +16,15 @@ from htc.version import __version__
 if TYPE_CHECKING:
     from htc.store.database import Database
 
-__all__ = ["RunEnd", "finish_run", "run_is_known", "runs_that_begin", "start_campaign", "start_run"]
+__all__ = [
+    "RunEnd",
+    "campaign_named",
+    "finish_run",
+    "run_is_known",
+    "runs_that_begin",
+    "start_campaign",
+    "start_run",
+]
 
 RunEnd = Literal["finished", "failed", "cancelled"]
 
@@ -49,6 +58,34 @@ def start_campaign(
             )
         )
     return campaign_id
+
+
+def campaign_named(
+    database: Database,
+    name: str,
+    *,
+    created_by: str,
+    description: str | None = None,
+    definition: Mapping[str, Any] | None = None,
+) -> str:
+    """Id of the campaign of a name; one that there is not yet is opened. Two who ask at once get the same.
+
+    Raises:
+        StoreError: the database refused.
+    """
+    with database.begin() as connection:
+        connection.execute(
+            pg_insert(campaigns)
+            .values(
+                id=str(uuid.uuid4()),
+                name=name,
+                description=description,
+                definition=dict(definition or {}),
+                created_by=created_by,
+            )
+            .on_conflict_do_nothing(constraint="uq_campaigns_name")
+        )
+        return str(connection.execute(select(campaigns.c.id).where(campaigns.c.name == name)).scalar_one())
 
 
 def start_run(

@@ -6,6 +6,7 @@ import time
 from array import array
 from collections import deque
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from htc.discovery.funnel.plan import DEATHS, Part, Plan, as_json, from_json
@@ -202,7 +203,7 @@ class _StageRun:
 
         def make(part: Part, number: int) -> ChunkTask:
             if self._before is None:
-                return self._chunk(number, list(range(part.starts_at, part.ends_before)), None, full=False)
+                return self._chunk(number, range(part.starts_at, part.ends_before), None, full=False)
             entries = self._entries_of(self._entering()[part.starts_at : part.ends_before])
             handed_out[part] = entries
             return self._chunk(number, [e.number for e in entries], entries, full=True)
@@ -215,6 +216,7 @@ class _StageRun:
                 for row in result.rows
             ]
             self._count(part, unit, rows, result.rejected)
+            self._note(rows)
             return write_chunk(
                 database,
                 self._task.lease,
@@ -303,8 +305,7 @@ class _StageRun:
 
         def write(part: Part, result: ChunkResult) -> Beat:
             known = before.pop(part)
-            if sum(result.rejected.values()) or len(result.rows) != len(part):
-                checked(ChunkResult(stage=result.stage, chunk=result.chunk, rows=result.rows), len(part))
+            checked(replace(result, rejected={}), len(part))
             rows = [
                 promoted(
                     row,
@@ -326,6 +327,7 @@ class _StageRun:
     def _write_promotions(
         self, stage: StoredStage, plan: Plan, chunk: DoneChunk, rows: Sequence[Any]
     ) -> Beat:
+        self._note(rows)
         return write_promotions(
             self._task.database,
             self._task.lease,
@@ -372,7 +374,7 @@ class _StageRun:
             chunk=number,
             kind=self._spec.kind,
             spec=self._document,
-            candidates=whole._space.slice(sorted(set(numbers))),
+            candidates=whole._space.slice(numbers if isinstance(numbers, range) else sorted(set(numbers))),
             entries=entries,
             pressures_gpa=tuple(self._pressures),
             mu_star=whole._mu_star,
@@ -422,6 +424,10 @@ class _StageRun:
             lambda: self._tell(self._progress(doing, stage, plan)),
             whole._numbers,
         )
+
+    def _note(self, rows: Sequence[Any]) -> None:
+        if any(row.prediction is not None for row in rows):
+            self._task.note_new_rows()
 
     def _count(self, part: Part, unit: int, rows: Sequence[Any], rejected: Mapping[str, int]) -> None:
         failed = sum(row.state == "failed" for row in rows)

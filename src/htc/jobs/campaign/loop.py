@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from htc.discovery.funnel.plan import Part, Plan
@@ -63,7 +64,7 @@ class ChunkLoop:
             make: the task of a part, under a number.
             write: writes a result down.
             give_up: writes down that an entry has killed those that worked on it.
-            is_written: whether a part is written down already; asked where an answer of the database was lost.
+            is_written: whether a part is written down already; asked where an answer was lost.
             told: called after each part.
             numbers: the first number of a task that is free.
 
@@ -94,7 +95,7 @@ class ChunkLoop:
                 part = in_hand.pop(task.chunk)
                 if isinstance(outcome, ChunkResult):
                     plan.finished(part, outcome.seconds)
-                    self._written(lambda part=part, outcome=outcome: write(part, outcome), part, is_written)
+                    self._written(partial(write, part, outcome), part, is_written)
                     told()
                 else:
                     self._failed(plan, part, outcome, give_up, is_written)
@@ -113,7 +114,7 @@ class ChunkLoop:
             "a worker died of entries %d to %d: %s", part.starts_at, part.ends_before - 1, outcome.error
         )
         if plan.died(part):
-            self._written(lambda: give_up(part), part, is_written)
+            self._written(partial(give_up, part), part, is_written)
 
     def _written(self, write: Callable[[], Beat], part: Part, is_written: Callable[[Part], bool]) -> None:
         pause, until = 0.5, time.monotonic() + _PATIENCE_S

@@ -30,7 +30,7 @@ def campaign(task: Task, *, watch: Watch = lambda _: None, makes_way: bool = Tru
     from htc.jobs.campaign.spaces import space_of
 
     request = CampaignRequest.model_validate(task.job.request)
-    space = space_of(request.campaign, task.database, task.settings, task.lease.run_id)
+    space = space_of(request.campaign, task.database, task.lease.run_id)
     executor = executor_for(request)
     try:
         coordinator = Coordinator(task, request.campaign, space, executor, watch=watch, makes_way=makes_way)

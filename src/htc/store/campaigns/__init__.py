@@ -19,6 +19,7 @@ from htc.store.campaigns.ranking import (
     rows_at,
     write_selection,
 )
+from htc.store.campaigns.reading import measured_costs, measured_spectra, tc_counts
 from htc.store.campaigns.stages import StoredStage, close_stage, open_stage, stages_of, write_final_items
 
 __all__ = [
@@ -31,11 +32,14 @@ __all__ = [
     "close_stage",
     "done_ranges",
     "fulfilling",
+    "measured_costs",
+    "measured_spectra",
     "open_stage",
     "passed_positions",
     "read_frozen",
     "rows_at",
     "stages_of",
+    "tc_counts",
     "write_chunk",
     "write_final_items",
     "write_frozen",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
@@ -17,26 +18,24 @@ __all__ = ["read_frozen", "write_frozen"]
 _PAGE: Final = 500
 
 
-def write_frozen(database: Database, run_id: str, documents: Sequence[Mapping[str, Any]]) -> None:
-    """Keep documents with a run, in order, all of them or none. A run that has some keeps those.
+def write_frozen(connection: sa.Connection, run_id: str, documents: Iterable[Mapping[str, Any]]) -> None:
+    """Keep documents with a new run, in order.
+
+    Args:
+        connection: in the transaction that makes the run.
+        run_id: of the run.
+        documents: consumed some hundred at a time.
 
     Raises:
         InputError: a document that JSON cannot hold.
         StoreError: the database refused.
     """
-    if not documents:
-        return
-    s = campaign_sources.c
-    with database.begin() as connection:
-        if connection.execute(sa.select(s.position).where(s.run_id == run_id).limit(1)).first() is None:
-            for start in range(0, len(documents), _PAGE):
-                connection.execute(
-                    sa.insert(campaign_sources),
-                    [
-                        {"run_id": run_id, "position": start + at, "document": dict(one)}
-                        for at, one in enumerate(documents[start : start + _PAGE])
-                    ],
-                )
+    numbered = enumerate(documents)
+    while some := list(islice(numbered, _PAGE)):
+        connection.execute(
+            sa.insert(campaign_sources),
+            [{"run_id": run_id, "position": at, "document": dict(one)} for at, one in some],
+        )
 
 
 def read_frozen(database: Database, run_id: str) -> Iterator[Mapping[str, Any]]:

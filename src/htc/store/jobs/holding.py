@@ -15,7 +15,7 @@ from htc.store.tables import jobs, runs
 if TYPE_CHECKING:
     from htc.store.database import Database
 
-__all__ = ["held", "take_over"]
+__all__ = ["held", "take_at_once", "take_over"]
 
 
 def held(connection: sa.Connection, lease: Lease, changes: Mapping[str, Any] | None = None) -> Beat:
@@ -30,6 +30,30 @@ def held(connection: sa.Connection, lease: Lease, changes: Mapping[str, Any] | N
         changes: columns of ``jobs`` and their values.
     """
     return _held(connection, lease, changes or {})
+
+
+def take_at_once(connection: sa.Connection, run_id: str, owner: str, seconds: float = LEASE_S) -> Lease:
+    """Take up a job in the transaction that makes it, before any worker sees it.
+
+    Args:
+        connection: in a transaction, see ``also`` of ``enqueue``.
+        run_id: of the run.
+        owner: who takes it; unique for every process.
+        seconds: how long it is the owner's without a heartbeat.
+    """
+    connection.execute(
+        sa.update(jobs)
+        .where(jobs.c.run_id == run_id)
+        .values(
+            state="running",
+            attempts=1,
+            lease_owner=owner,
+            lease_until=_until(seconds),
+            heartbeat_at=sa.func.now(),
+            started_at=sa.func.now(),
+        )
+    )
+    return Lease(job_of(connection, run_id), owner, seconds)
 
 
 def take_over(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import sqlalchemy as sa
 
 from htc.errors import InputError
+from htc.store.naming import file_name
 from htc.store.rankings import check_page
 from htc.store.tables import htc_predictions, jobs, run_items
 
@@ -22,6 +23,7 @@ __all__ = [
     "ItemPage",
     "RunItem",
     "insert_items",
+    "item_formulas",
     "items_of",
     "objective_rows",
     "pages_of_values",
@@ -220,7 +222,7 @@ def _item(row: sa.Row[Any]) -> RunItem:
     said = row._mapping
     return RunItem(
         position=said["position"],
-        label=said["label"],
+        label=file_name(said["label"]),
         state=said["state"],
         prediction_id=said["prediction_id"],
         error=said["error"],
@@ -234,6 +236,8 @@ def objective_rows(
     database: Database, run_id: str, columns: Sequence[str]
 ) -> list[tuple[int, str | None, str, tuple[float | None, ...]]]:
     """Position, prediction, label and objective values of every item with a Tc; in their order.
+
+    A value that was measured (``measured`` in the item's values) stands before that of the prediction.
 
     Args:
         database: an open database.
@@ -251,11 +255,13 @@ def objective_rows(
             )
     i, p = run_items.c, htc_predictions.c
     wanted = [p[column] for column in columns]
+    told = i["values"]["measured"]
+    best = [sa.func.coalesce(told[column].as_float(), p[column]) for column in columns]
     with database.connect() as connection:
         rows = connection.execute(
-            sa.select(i.position, i.prediction_id, i.label, *wanted)
-            .join(htc_predictions, p.id == i.prediction_id)
-            .where(i.run_id == run_id, p.tc_predicted.is_not(None))
+            sa.select(i.position, i.prediction_id, i.label, *best)
+            .select_from(run_items.outerjoin(htc_predictions, p.id == i.prediction_id))
+            .where(i.run_id == run_id, sa.or_(p.tc_predicted.is_not(None), i["values"].has_key("measured")))
             .order_by(i.position)
         ).all()
         if not rows and not _has_job(connection, run_id):
@@ -265,7 +271,24 @@ def objective_rows(
                 .where(p.experiment_id == run_id, p.deleted_at.is_(None), p.tc_predicted.is_not(None))
                 .order_by(p.tc_predicted.desc(), p.id)
             ).all()
-    return [(row[0], row[1], row[2], tuple(row[3:])) for row in rows]
+    return [(row[0], row[1], file_name(row[2]), tuple(row[3:])) for row in rows]
+
+
+def item_formulas(database: Database, run_id: str) -> dict[int, str]:
+    """Reduced formula of each item of which it is known, by position.
+
+    Raises:
+        StoreError: the database does not answer.
+    """
+    i, p = run_items.c, htc_predictions.c
+    formula = sa.func.coalesce(p.reduced_formula, i["values"]["formula"].as_string())
+    with database.connect() as connection:
+        rows = connection.execute(
+            sa.select(i.position, formula)
+            .select_from(run_items.outerjoin(htc_predictions, p.id == i.prediction_id))
+            .where(i.run_id == run_id)
+        )
+        return {row[0]: row[1] for row in rows if row[1] is not None}
 
 
 def pages_of_values(database: Database, run_id: str) -> Iterator[list[RunItem]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
@@ -37,6 +37,7 @@ def enqueue(
     total: int | None = None,
     campaign: str | None = None,
     key: str | None = None,
+    also: Callable[[sa.Connection, str], None] | None = None,
 ) -> tuple[Job, bool]:
     """Put a job into the queue, together with its run.
 
@@ -49,6 +50,7 @@ def enqueue(
         total: how many items it has, where that is known.
         campaign: id from :func:`htc.store.start_campaign`.
         key: the same key of the same person means the same job, however often it is sent.
+        also: writes what belongs to a new job, given its run's id, in the same transaction.
 
     Returns:
         The job, and whether it is new: False, ``key`` was used for it before.
@@ -88,6 +90,8 @@ def enqueue(
                 run_id=run_id, kind=kind, request=wanted, total=total, requested_by=created_by
             )
         )
+        if also is not None:
+            also(connection, run_id)
         connection.execute(sa.select(sa.func.pg_notify(CHANNEL, run_id)))
         return job_of(connection, run_id), True
 
