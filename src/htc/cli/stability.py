@@ -272,7 +272,7 @@ def _entry(outcome: _Outcome) -> dict[str, Any]:
 
 
 def _named(fields: dict[str, Any]) -> dict[str, Any]:
-    """Under the name of the stored column; the assessment's own is in the hashes of predictions made before."""
+    """Under the name of the stored column. The own name of an assessment is in hashes of predictions."""
     return {"hull_distance_eV" if k == "hull_distance_ev" else k: v for k, v in fields.items()}
 
 

@@ -55,7 +55,7 @@ def resolve(database: Database, request: CandidateRequest) -> CandidateRequest:
         without=wanted.without,
         only=wanted.only,
         formula=formula,
-        spacegroup=wanted.spacegroup,
+        spacegroup=wanted.spacegroup_number,
     )
     chosen = request.model_copy(
         update={"stored": None, "structure_ids": [*request.structure_ids, *(row.hash for row in page.rows)]}

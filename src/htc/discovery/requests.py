@@ -156,7 +156,9 @@ class StoredSelection(_Request):
     )
     only: list[_Symbol] = Field(default_factory=list, max_length=118, description="No other element may be.")
     formula: str | None = Field(default=None, max_length=200, description="Chemical formula.")
-    spacegroup: int | None = Field(default=None, ge=1, le=230, description="Number of the space group.")
+    spacegroup_number: int | None = Field(
+        default=None, ge=1, le=230, description="Number of the space group."
+    )
     limit: int = Field(default=1000, ge=1, le=10_000, description="At most so many.")
 
 
@@ -325,7 +327,7 @@ class Goal(_Request):
         le=_MAX_POOL,
         description="How many good ones are sought. With one objective: the best so many of the candidates. "
         "With several: for each compromise between them the best so many. null: a quarter of the budget with one "
-        "objective; with several the front alone.",
+        "objective, 2 with several.",
     )
     strategy: StrategyName = Field(
         default="hypervolume",

@@ -15,9 +15,10 @@ from htc.evidence.crate import CRATE_FILE, crate_metadata
 from htc.evidence.environment import environment
 from htc.evidence.figure import draw, figure_title
 from htc.evidence.moments import write_table
-from htc.evidence.record import as_json, record_of, record_schema, without_folders
+from htc.evidence.record import as_json, record_of, record_schema
 from htc.evidence.rendering import render_preview, render_readme, worksheet_html, worksheet_markdown
 from htc.evidence.worksheet import worksheet_of
+from htc.store.naming import without_folders
 
 if TYPE_CHECKING:
     from htc.evidence.sources import Sources

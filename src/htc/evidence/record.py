@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from functools import lru_cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
+from htc.store.naming import file_name, without_folders
+
 if TYPE_CHECKING:
     from htc.store import StoredPrediction
 
-__all__ = ["FORMAT", "as_json", "record_of", "record_schema", "without_folders"]
+__all__ = ["FORMAT", "as_json", "record_of", "record_schema"]
 
 FORMAT: Final = "htc-evidence-2"
 
@@ -27,7 +28,7 @@ def record_of(stored: StoredPrediction) -> dict[str, Any]:
     """
     fields = {k: v for k, v in stored.as_dict().items() if k not in _OWN_FILES}
     cleaned: dict[str, Any] = _plain({"format": FORMAT, **fields})
-    cleaned["source"] = _file_name(cleaned["source"])
+    cleaned["source"] = file_name(cleaned["source"])
     cleaned["provenance"] = without_folders(cleaned["provenance"])
     return cleaned
 
@@ -55,25 +56,4 @@ def _plain(value: Any) -> Any:
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
-    return value
-
-
-def _file_name(text: str) -> str:
-    """A path without its folders; a formula as it is."""
-    if re.match(r"^(/|~|\.{1,2}/|[A-Za-z]:[\\/]|\\\\)", text) or re.search(r"[\\/].*\.\w{1,8}$", text):
-        return re.split(r"[\\/]", text.rstrip("\\/"))[-1]
-    return text
-
-
-def without_folders(value: Any) -> Any:
-    """Texts that begin like a path, cut to the file's name, at any depth."""
-    if isinstance(value, str):
-        return _file_name(value) if re.match(r"^(/|~|[A-Za-z]:[\\/]|\\\\)", value) else value
-    if isinstance(value, dict):
-        return {
-            key: _file_name(item) if key == "source" and isinstance(item, str) else without_folders(item)
-            for key, item in value.items()
-        }
-    if isinstance(value, list):
-        return [without_folders(item) for item in value]
     return value

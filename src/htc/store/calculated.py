@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from htc.store.plain import plain_records
-from htc.store.records import RECORD_COLUMNS, RECORD_SOURCE, Record
+from htc.store.records import RECORD_COLUMNS, RECORD_SOURCE, Record, prediction_rows
 
 if TYPE_CHECKING:
     from htc.store.database import Database
@@ -52,6 +51,6 @@ def calculated_records(
     if not reduced_formulas:
         return found
     with database.connect() as connection:
-        for record in plain_records(connection, text, values):
+        for record in prediction_rows(connection, text, values):
             found.setdefault(record["reduced_formula"], []).append(record)
     return found

@@ -13,6 +13,7 @@ from htc.errors import InputError, NotFoundError
 from htc.store import cursors
 from htc.store.calendar import in_calendar
 from htc.store.filters import Filters
+from htc.store.naming import file_name
 from htc.store.refreshing import (
     Freshness,
     freshness,
@@ -188,6 +189,8 @@ def top_rows(
 ) -> tuple[list[dict[str, Any]], str | None]:
     """What :func:`top` finds, as plain rows under the names of the columns, and ``next_cursor``.
 
+    Of a ``source`` that is a path they have the file's name, see :mod:`htc.store.naming`.
+
     Same arguments and errors; times are in UTC and say no zone.
     """
     check_page(n)
@@ -195,6 +198,9 @@ def top_rows(
         place = None if after is None else _place(connection, after)
         found = walk(connection, tuple(_ROW.values()), filters or Filters(), place, n, CANDIDATES)
     rows = [dict(zip(_ROW, row, strict=False)) for row in found.rows]
+    for row in rows:
+        if row["source"] is not None:
+            row["source"] = file_name(row["source"])
     return rows, cursors.pack(_BY_TC, found.next.tc, found.next.id) if found.next else None
 
 

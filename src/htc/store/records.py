@@ -29,6 +29,7 @@ __all__ = [
     "model_records",
     "prediction_record",
     "prediction_records",
+    "prediction_rows",
     "records_by_hash",
     "records_of_formula",
     "structure_id_of",
@@ -156,7 +157,7 @@ def records_by_hash(database: Database, hashes: Sequence[str]) -> dict[str, Reco
     with database.connect() as connection:
         return {
             record["input_hash"]: record
-            for record in _predictions(connection, text, {"hashes": list(hashes)})
+            for record in prediction_rows(connection, text, {"hashes": list(hashes)})
         }
 
 
@@ -168,7 +169,7 @@ def prediction_records(database: Database, ids: Sequence[str]) -> dict[str, Reco
     """
     text = f"SELECT {RECORD_COLUMNS}{RECORD_SOURCE} WHERE p.id = ANY(%(ids)s)"
     with database.connect() as connection:
-        return {record["id"]: record for record in _predictions(connection, text, {"ids": list(ids)})}
+        return {record["id"]: record for record in prediction_rows(connection, text, {"ids": list(ids)})}
 
 
 def prediction_record(database: Database, prediction_id: str) -> Record:
@@ -185,10 +186,10 @@ def prediction_record(database: Database, prediction_id: str) -> Record:
     """
     wanted = _plain_text(prediction_id, "prediction")
     with database.connect() as connection:
-        found = _predictions(connection, f"{_WHOLE} WHERE p.id = %(id)s", {"id": wanted})
+        found = prediction_rows(connection, f"{_WHOLE} WHERE p.id = %(id)s", {"id": wanted})
         if not found and len(wanted) >= 4:
             begins = wanted.lower().replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_") + "%"
-            found = _predictions(
+            found = prediction_rows(
                 connection, f"{_WHOLE} WHERE p.id LIKE %(begins)s ORDER BY p.id LIMIT 6", {"begins": begins}
             )
     if not found and len(wanted) < 4:
@@ -215,7 +216,7 @@ def records_of_formula(database: Database, reduced_formula: str, most: int) -> t
     """
     values = {"formula": reduced_formula, "most": most}
     with database.connect() as connection:
-        found = _predictions(
+        found = prediction_rows(
             connection,
             f"SELECT {RECORD_COLUMNS}, s.spacegroup_number, s.nsites, s.volume{RECORD_SOURCE}"
             " LEFT JOIN structures AS s ON s.hash = p.structure_hash"
@@ -341,7 +342,7 @@ def model_record(database: Database, model_id: str) -> Record | None:
     return found[0] if found else None
 
 
-def _predictions(connection: sa.Connection, text: str, values: Record) -> list[Record]:
+def prediction_rows(connection: sa.Connection, text: str, values: Record) -> list[Record]:
     """Rows with a ``source``, which leaves without its folders."""
     found = plain_records(connection, text, values)
     for record in found:

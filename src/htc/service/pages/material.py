@@ -65,8 +65,6 @@ def material_view(service: Service, formula: str, prediction_id: str | None) -> 
     }
     if record is None:
         return view
-    # The giver's name for the input, without the folders of the giver's machine.
-    record["source_name"] = re.split(r"[/\\]", record["source"])[-1] if record["source"] else None
     view |= _crystal(service, record, known)
     view["spectrum"] = _spectrum(record)
     view["measured"] = _measured(view["references"], record["pressure_required_gpa"] or 0.0)

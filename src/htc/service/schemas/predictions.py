@@ -161,7 +161,7 @@ class PredictionAnswer(BaseModel):
     notes: list[str] = Field(
         description="What was assumed, dropped or could not be asked on the way, one sentence each."
     )
-    source: str | None = Field(description="The input as its giver named it.")
+    source: str | None = Field(description="The input as its giver named it; of a path the file's name.")
     elements: list[str] | None = Field(description="Symbols of its elements, in alphabetical order.")
     structure_hash: str | None = Field(
         description="Hash of the stored crystal, for `/api/htc/structures/{hash}`; null for composition only."
