@@ -12,7 +12,6 @@ import argparse
 import json
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
 
@@ -39,31 +38,26 @@ def structures(n: int) -> list[str]:
     raise RuntimeError("unreachable")
 
 
-def uncached(served: Serving, n: int, connections: int) -> str:
+def uncached(served: Serving, n: int, load: dict[str, int], scratch: Path) -> str:
     """Structures that were never asked for, one a request, and a thousand a request."""
-    texts = structures(2 * n)
+    first, single, many = 16, 150 * load["seconds"], n
+    texts = structures(first + single + many)
+    items = [{"structure": text} for text in texts]
+    bodies = scratch / "bodies.jsonl"
+    bodies.write_text("".join(json.dumps(item) + "\n" for item in items[first : first + single]))
     with httpx.Client(base_url=served.url, timeout=120, trust_env=False) as client:
-
-        def one(text: str) -> float:
-            start = time.perf_counter()
-            answer = client.post("/api/htc/predict", json={"structure": text})
-            answer.raise_for_status()
-            return time.perf_counter() - start
-
-        with ThreadPoolExecutor(connections) as pool:
-            list(pool.map(one, texts[:8]))  # imports and caches of both workers
-            start = time.perf_counter()
-            times = sorted(pool.map(one, texts[8:n]))
-            single = len(times) / (time.perf_counter() - start)
+        for item in items[:first]:  # imports and caches of both workers
+            client.post("/api/htc/predict", json=item).raise_for_status()
+        rate, words = wrk(f"{served.url}/api/htc/predict", bodies=bodies, **load)
         start = time.perf_counter()
-        items = [{"structure": text} for text in texts[n:]]
-        with client.stream("POST", "/api/htc/predict/batch", json={"items": items}) as answer:
+        asked = {"items": items[first + single :]}
+        with client.stream("POST", "/api/htc/predict/batch", json=asked) as answer:
             lines = [json.loads(line) for line in answer.iter_lines() if line]
         batch = len(lines) / (time.perf_counter() - start)
     wrong = sum(line.get("prediction") is None for line in lines)
     return (
-        f"{single:.0f}/s one a request (p50 {times[len(times) // 2] * 1e3:.0f} ms, "
-        f"p99 {times[int(0.99 * len(times))] * 1e3:.0f} ms); {batch:.0f}/s in batches, {wrong} without answer"
+        f"uncached structures: {rate:.0f}/s one a request, {words}; "
+        f"{batch:.0f}/s in one batch (one process), {wrong} without answer"
     )
 
 
@@ -101,9 +95,14 @@ def main() -> None:
             ):
                 rate, words = wrk(served.url + path, body=body, **load)
                 print(f"{name}: {rate:.0f}/s, {words}", flush=True)
-            print(
-                f"uncached structures: {uncached(served, arguments.structures, arguments.connections // 4)}"
-            )
+            for wanted in (500, 700):
+                pause = round(1e3 * arguments.connections / wanted) - 8
+                rate, words = wrk(f"{served.url}/api/htc/predict", body=question, pause_ms=pause, **load)
+                print(
+                    f"cached predict, each connection pausing {pause} ms: {rate:.0f}/s, {words}", flush=True
+                )
+            load["connections"] = 16
+            print(uncached(served, arguments.structures, load, Path(scratch)), flush=True)
             print(f"memory at the end: {served.memory_mib()}", flush=True)
 
 

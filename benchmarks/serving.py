@@ -102,8 +102,22 @@ def serving(
             process.kill()
 
 
-def wrk(url: str, *, connections: int, seconds: int = 10, body: str | None = None) -> tuple[float, str]:
-    """Requests a second, and a line of latencies and failures. With a body POSTs of it."""
+def wrk(
+    url: str,
+    *,
+    connections: int,
+    seconds: int = 10,
+    body: str | None = None,
+    bodies: Path | None = None,
+    pause_ms: int = 0,
+) -> tuple[float, str]:
+    """Requests a second, and a line of latencies and failures. With a body POSTs of it.
+
+    With a file of bodies, one a line, each is sent once; there must be enough of them.
+
+    Without a pause every connection asks again at once: the machine is full, and the latency is the number of
+    connections over the rate. With one, each waits so long after an answer.
+    """
     program = shutil.which("wrk")
     if program is None:
         raise RuntimeError("wrk is not installed: apt install wrk")
@@ -113,6 +127,11 @@ def wrk(url: str, *, connections: int, seconds: int = 10, body: str | None = Non
     if body is not None:
         script += f'wrk.method = "POST"\nwrk.body = [[{body}]]\n'
         script += 'wrk.headers["Content-Type"] = "application/json"\n'
+    if bodies is not None:
+        script += f'local left = io.lines("{bodies}")\nlocal h = {{["Content-Type"] = "application/json"}}\n'
+        script += 'request = function() return wrk.format("POST", nil, h, left()) end\n'
+    if pause_ms:
+        script += f"delay = function() return {pause_ms} end\n"
     path = Path(os.environ.get("TMPDIR", "/tmp")) / f"htc-wrk-{os.getpid()}.lua"
     path.write_text(script)
     try:

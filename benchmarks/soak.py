@@ -140,7 +140,7 @@ class Soak:
         print(f"memory at the end: {self.served.memory_mib()}")
         for key, n in sorted(self.counts.items(), key=str):
             print(*key, n)
-        print(f"jobs accepted {len(self.jobs)}, not finished {lost}")
+        print(f"jobs accepted {len(self.jobs)}, not finished {len(lost)}", *lost[:5])
         print(f"faults outside the outage: {len(self.bad)}", *self.bad[:40], sep="\n")
 
     async def wait_for_database(self, client: httpx.AsyncClient) -> None:
@@ -157,18 +157,18 @@ class Soak:
         print(f"the database answers again after {time.time() - start:.1f} s", flush=True)
 
     async def unfinished(self, client: httpx.AsyncClient) -> list[str]:
-        """Jobs that did not finish within five minutes of the end of the load."""
+        """Jobs that did not finish within fifteen minutes of the end of the load."""
         waiting = list(self.jobs)
-        deadline = time.time() + 300
+        deadline = time.time() + 900
         while waiting and time.time() < deadline:
-            answer = await client.get(f"/api/htc/results/{waiting[-1]}")
-            state = answer.json().get("state") if answer.status_code == 200 else None
-            if state == "finished":
-                waiting.pop()
-            elif state in {"failed", "cancelled"}:
-                return waiting
-            else:
-                await asyncio.sleep(0.5)
+            states = {
+                run_id: (await client.get(f"/api/htc/results/{run_id}")).json().get("state")
+                for run_id in waiting
+            }
+            waiting = [run_id for run_id, state in states.items() if state != "finished"]
+            if {states[run_id] for run_id in waiting} <= {"failed", "cancelled"}:
+                break
+            await asyncio.sleep(2.0)
         return waiting
 
 
