@@ -165,6 +165,7 @@ def _judge(task: Task, chosen: Suite, tier: ModelTier, mu_star: float) -> None:
             text = f"{waiting[-1].position + 1} of {total} cases"
             task.take(record(task.database, task.lease, waiting, message=text))
             task.pulse()
+            task.make_way()
             waiting = []
 
     def predictor() -> Predictor:
