@@ -50,6 +50,7 @@ class Evaluator:
         mu_star: Coulomb pseudopotential of all.
         assess: for their stability; None leaves it open.
         pulse: called between candidates; it may raise to stop.
+        full: False leaves crystal and hash out of the records, for a first look at very many.
     """
 
     def __init__(
@@ -59,12 +60,14 @@ class Evaluator:
         mu_star: float,
         assess: Assess | None = None,
         pulse: Callable[[], None] = lambda: None,
+        full: bool = True,
     ) -> None:
         """Keep the model and the conditions."""
         self._predictor = predictor
         self._mu_star = mu_star
         self._assess = assess
         self._pulse = pulse
+        self._full = full
 
     def __call__(self, items: Sequence[tuple[InputItem, float]]) -> list[Verdict]:
         """A verdict for every candidate and its pressure (GPa), in order.
@@ -106,7 +109,9 @@ class Evaluator:
             return []
         self._pulse()
         try:
-            return list(self._predictor.predict_prepared([(one, self._mu_star) for one in materials]))
+            return list(
+                self._predictor.predict_prepared([(m, self._mu_star) for m in materials], full=self._full)
+            )
         except (ModelError, MissingExtraError, StoreError):
             raise
         except Exception as error:  # noqa: BLE001  # one by one it will be known whose fault it is

@@ -31,6 +31,7 @@ BATCH: Final = 128
 """Materials the model sees together."""
 
 HYDROGEN_RICH: Final = 0.5
+_UNCOMPRESSED: Final = "the prediction compresses nothing"
 _LEVELS: Final[tuple[ConfidenceLevel, ...]] = ("low", "medium", "high")
 
 
@@ -113,7 +114,8 @@ class Predictor:
 
         Args:
             items: from ``htc.materials.structures.iter_inputs``.
-            pressure_gpa: pressure of all of them, GPa.
+            pressure_gpa: pressure of all of them, GPa. A crystal that is given is taken as its cell at that
+                pressure: nothing is compressed, and a note of the record says so.
             mu_star: Coulomb pseudopotential, in the convention of the Allen-Dynes formula.
 
         Raises:
@@ -132,11 +134,14 @@ class Predictor:
         found = iter(self.predict_prepared(sound))
         return [m if isinstance(m, Failure) else next(found) for m in prepared]
 
-    def predict_prepared(self, materials: Sequence[tuple[Material, float]]) -> list[Prediction]:
+    def predict_prepared(
+        self, materials: Sequence[tuple[Material, float]], *, full: bool = True
+    ) -> list[Prediction]:
         """A record of every material, in order; the model sees all of them together.
 
         Args:
             materials: from :meth:`prepare`, each with its Coulomb pseudopotential.
+            full: False leaves ``structure`` and ``input_hash`` empty, which cost as much as a quick model.
 
         Raises:
             ModelError, MissingExtraError: the model cannot be used.
@@ -153,7 +158,9 @@ class Predictor:
             zip(map(id, bare), self.model.predict_compositions([m.composition for m in bare]), strict=True)
         )
         return [
-            self._record(m, couplings[id(m)], mu_star) if m.family.applicable else self._refusal(m, mu_star)
+            self._record(m, couplings[id(m)], mu_star, full=full)
+            if m.family.applicable
+            else self._refusal(m, mu_star, full=full)
             for m, mu_star in materials
         ]
 
@@ -183,6 +190,11 @@ class Predictor:
             return Failure(item.source, error.located(item.source))
         if standardised is not None and standardised.note:
             notes = (*notes, standardised.note)
+        if standardised is not None and origin == "given" and pressure_gpa > 0.0:
+            notes = (
+                *notes,
+                f"the cell as given was taken to be that at {pressure_gpa:g} GPa: {_UNCOMPRESSED}",
+            )
         return Material(
             source=item.source,
             composition=composition,
@@ -231,8 +243,7 @@ class Predictor:
             out["symprec"] = material.standardised.symprec
         return out
 
-    def _refusal(self, material: Material, mu_star: float) -> Prediction:
-        kind, key = material.identity
+    def _refusal(self, material: Material, mu_star: float, *, full: bool) -> Prediction:
         family = material.family
         provenance = self._provenance(material)
         if family.doi:
@@ -246,16 +257,9 @@ class Predictor:
             reason=family.reason,
             prediction_method="none: outside electron-phonon theory",
             pressure_gpa=material.pressure_gpa,
-            structure=None if material.structure is None else material.structure.as_dict(),
+            structure=_as_dict(material.structure) if full else None,
             structure_origin=material.origin,
-            input_hash=input_hash(
-                kind=kind,
-                material=key,
-                pressure_gpa=material.pressure_gpa,
-                mu_star=mu_star,
-                model_id=None,
-                family=family.name,
-            ),
+            input_hash=_hash(material, mu_star, None, family=family.name) if full else "",
             provenance=provenance,
         )
 
@@ -283,8 +287,7 @@ class Predictor:
         }
         return found
 
-    def _record(self, material: Material, coupling: Coupling, mu_star: float) -> Prediction:
-        kind, key = material.identity
+    def _record(self, material: Material, coupling: Coupling, mu_star: float, *, full: bool) -> Prediction:
         reasons = (*_pressure_reasons(material), *coupling.nearness.reasons)
         level: ConfidenceLevel = "low" if reasons else coupling.nearness.level
         if coupling.kind == "composition" or material.family.cautions:
@@ -320,24 +323,35 @@ class Predictor:
             extrapolation_warning=bool(reasons),
             extrapolation_reasons=reasons,
             pressure_gpa=material.pressure_gpa,
-            structure=None if material.structure is None else material.structure.as_dict(),
+            structure=_as_dict(material.structure) if full else None,
             structure_origin=material.origin,
             model_id=coupling.model_id,
             model_tier=coupling.tier,
-            input_hash=input_hash(
-                kind=kind,
-                material=key,
-                pressure_gpa=material.pressure_gpa,
-                mu_star=mu_star,
-                model_id=coupling.model_id,
-                formula=_formula(coupling),
-            ),
+            input_hash=_hash(material, mu_star, coupling.model_id, formula=_formula(coupling))
+            if full
+            else "",
             provenance={
                 **provenance,
                 "formula": _formula(coupling),
                 "distance_to_training": coupling.nearness.distance,
             },
         )
+
+
+def _as_dict(structure: Structure | None) -> dict[str, Any] | None:
+    return None if structure is None else structure.as_dict()
+
+
+def _hash(material: Material, mu_star: float, model_id: str | None, **settings: str) -> str:
+    kind, key = material.identity
+    return input_hash(
+        kind=kind,
+        material=key,
+        pressure_gpa=material.pressure_gpa,
+        mu_star=mu_star,
+        model_id=model_id,
+        **settings,
+    )
 
 
 def _formula(coupling: Coupling) -> str:

@@ -73,6 +73,9 @@ class ChunkTask:
     """False: the row's ``values`` are enough, ``prediction`` and ``carry`` may stay None (cheap stage)."""
     model: str | None = None
     """Folder of the electron-phonon model; None: the one shipped."""
+    supplement: Mapping[str, Any] | None = None
+    """What a hull needs of the store and of providers, from ``htc.discovery.stages.supplement_for``; None:
+    nobody was asked, and each result says so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
