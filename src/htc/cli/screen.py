@@ -265,7 +265,7 @@ def _show(
             }
         )
         return
-    err.print(stage_table(stages))
+    out.print(stage_table(stages))
     if rows:
         out.print(ranked_table(rows, out.width))
         for row in rows:

@@ -501,7 +501,6 @@ campaign_candidates = sa.Table(
     sa.Column("phonon_verdict", sa.String),
     sa.Column("confidence_level", sa.String),
     sa.Column("family", sa.String),
-    sa.Column("applicable", sa.Boolean),
     sa.Column("extrapolation_warning", sa.Boolean),
     sa.Column("more", pg.JSONB),
     sa.Column("error", pg.JSONB),

@@ -13,6 +13,7 @@ from htc.discovery.funnel.plan import DEATHS, Part, Plan, as_json, from_json
 from htc.discovery.funnel.rules import most_that_pass, rule_of, select
 from htc.discovery.funnel.tasks import ChunkResult, ChunkTask, StageEntry
 from htc.errors import InputError
+from htc.jobs.campaign.competing import Competitors
 from htc.jobs.campaign.costs import Costs, summed
 from htc.jobs.campaign.loop import ChunkLoop
 from htc.jobs.campaign.rows import checked, chunk_of, killer, promoted, row_of
@@ -165,6 +166,7 @@ class _StageRun:
         self.is_compact = index == 0 and spec.kind == "predict"
         self._before = None if index == 0 else self._stage_before()
         self._positions: array[int] | None = None
+        self._competitors: Competitors | None = None
         self._costs = Costs({})
         self._counts = {"done": 0, "failed": 0, "rejected": 0}
         self._recent: deque[tuple[float, int]] = deque()
@@ -199,6 +201,9 @@ class _StageRun:
         database = self._task.database
         done = [(a // unit, b // unit) for a, b in done_ranges(database, stage.id)]
         plan = self._plan(stage.entries // unit, done, "judging")
+        if self._spec.kind == "hull" and plan.left:
+            self._competitors = Competitors(self._task, self._whole._space, self._index, self._pressures)
+            self._competitors.ask(sorted({p // len(self._pressures) for p in self._hull_positions()}))
         handed_out: dict[Part, tuple[StageEntry, ...]] = {}
 
         def make(part: Part, number: int) -> ChunkTask:
@@ -252,6 +257,9 @@ class _StageRun:
             )
 
         self._loop(plan, make, write, give_up, stage, unit, "judging")
+
+    def _hull_positions(self) -> Sequence[int]:
+        return self._entering() if self._before is not None else range(self.entries())
 
     def select(self, stage: StoredStage) -> None:
         task = self._task
@@ -381,6 +389,7 @@ class _StageRun:
             seed=whole._campaign.seed,
             full=full or not self.is_compact,
             model=None if model is None else str(model),
+            supplement=None if self._competitors is None else self._competitors.among(numbers),
         )
 
     def _plan(self, total: int, done: Sequence[tuple[int, int]], doing: str) -> Plan:

@@ -9,7 +9,7 @@ still the writer's. So a chunk is done or it is not, whoever dies when.
 """
 
 from htc.store.campaigns.chunks import DoneChunk, Row, done_ranges, write_chunk, write_promotions
-from htc.store.campaigns.frozen import read_frozen, write_frozen
+from htc.store.campaigns.frozen import read_frozen, supplement_of, write_frozen
 from htc.store.campaigns.ranking import (
     Fulfilling,
     Ranked,
@@ -39,6 +39,7 @@ __all__ = [
     "read_frozen",
     "rows_at",
     "stages_of",
+    "supplement_of",
     "tc_counts",
     "write_chunk",
     "write_final_items",

@@ -36,7 +36,6 @@ VALUE_COLUMNS: Final = (
     "phonon_verdict",
     "confidence_level",
     "family",
-    "applicable",
     "extrapolation_warning",
 )
 """Values that have a column of their own; further ones go into ``more``."""
@@ -54,6 +53,8 @@ _COPIED: Final = (
     "carry",
     "prediction_id",
 )
+_SAID_ELSEWHERE: Final = frozenset({*VALUE_COLUMNS, "pressure_required_gpa", "model_tier"})
+"""Values that need no place in ``more``: they have a column, or the stage says them of all its rows."""
 _LABEL: Final = 300
 _TOGETHER: Final = 100
 """Predictions a statement."""
@@ -267,7 +268,9 @@ def _copy(connection: sa.Connection, stage_id: int, rows: Sequence[Row], ids: Ma
     driver: Any = connection.connection.driver_connection
     with driver.cursor().copy(f"COPY campaign_candidates ({names}) FROM STDIN") as copy:
         for row in rows:
-            more = {name: v for name, v in row.values.items() if name not in VALUE_COLUMNS and v is not None}
+            more = {
+                name: v for name, v in row.values.items() if name not in _SAID_ELSEWHERE and v is not None
+            }
             copy.write_row(
                 (
                     stage_id,

@@ -105,11 +105,9 @@ def stages_of(database: Database, run_id: str) -> list[StoredStage]:
         .group_by(c.stage_id)
         .subquery()
     )
-    reasons = sa.func.jsonb_each(c.rejections).table_valued("key", "value")
+    reasons = sa.func.jsonb_each_text(c.rejections).table_valued("key", "value")
     by_rule = (
-        sa.select(
-            c.stage_id, reasons.c.key, sa.func.sum(sa.cast(reasons.c.value.op("#>>")("{}"), sa.BigInteger))
-        )
+        sa.select(c.stage_id, reasons.c.key, sa.func.sum(sa.cast(reasons.c.value, sa.BigInteger)))
         .select_from(campaign_chunks.join(campaign_stages, s.id == c.stage_id).join(reasons, sa.true()))
         .where(s.run_id == run_id, ~c.promoting)
         .group_by(c.stage_id, reasons.c.key)

@@ -135,7 +135,6 @@ def _create_candidates() -> None:
             phonon_verdict VARCHAR,
             confidence_level VARCHAR,
             family VARCHAR,
-            applicable BOOLEAN,
             extrapolation_warning BOOLEAN,
             more JSONB,
             error JSONB,
