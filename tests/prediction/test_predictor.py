@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -171,6 +172,19 @@ def test_pressure_is_an_extrapolation_that_says_so(predict: Predict) -> None:
     assert "20 GPa" in pressed.extrapolation_reasons[0]
     assert pressed.input_hash != ambient.input_hash
     assert pressed.structure_origin is None  # bcc Nb at ambient volume is not Nb at 20 GPa
+
+
+def test_a_given_crystal_is_said_to_be_taken_as_it_is(
+    predict: Predict, crystal: Crystal, tmp_path: Path
+) -> None:
+    file = tmp_path / "Nb.cif"
+    file.write_text(crystal("Nb").to(fmt="cif"))
+    (ambient,) = predict(str(file))
+    (pressed,) = predict(str(file), pressure_gpa=20.0)
+    assert pressed.structure == ambient.structure
+    assert pressed.lambda_ep == ambient.lambda_ep
+    assert any("taken to be that at 20 GPa" in note for note in pressed.notes)
+    assert not any("GPa" in note for note in ambient.notes)
 
 
 def test_a_hydride_under_pressure_is_told_to_be_beyond_the_model(predict: Predict) -> None:

@@ -95,6 +95,10 @@ def test_scopes_include_those_before(guarded: httpx.Client, database: Database) 
     assert guarded.get("/api/htc/rankings", headers=reader).status_code == 200
     refused = problem(guarded.post(PREDICT, json=MGB2, headers=reader), 403, "forbidden")
     assert "has the scope read, this needs predict" in str(refused["detail"])
+    refused = problem(guarded.post("/api/htc/screen", json={}, headers=reader), 403, "forbidden")
+    assert "this needs run" in str(refused["detail"])
+    refused = problem(guarded.post("/api/htc/screen", json={}), 401, "unauthenticated")
+    assert "the scope run" in str(refused["hint"])
     assert guarded.post(PREDICT, json=MGB2, headers=predictor).status_code == 200
     problem(guarded.get("/api/htc/keys", headers=predictor), 403, "forbidden")
     assert guarded.get("/api/htc/keys", headers=admin).status_code == 200

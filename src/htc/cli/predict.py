@@ -38,7 +38,13 @@ def predict(
         ),
     ],
     pressure: Annotated[
-        float, typer.Option("--pressure", metavar="GPA", help="Pressure of all inputs, GPa.")
+        float,
+        typer.Option(
+            "--pressure",
+            metavar="GPA",
+            help="Pressure of all inputs, GPa. The crystal of a file is taken as its cell at this pressure: "
+            "nothing is compressed.",
+        ),
     ] = 0.0,
     mu_star: Annotated[
         float | None,

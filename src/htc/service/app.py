@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from htc.models import load_model
 from htc.optimade import create_router as optimade_router
 from htc.service import problems
-from htc.service.access import Keyring, Requires
+from htc.service.access import Keyring, Requires, WhatItTakes
 from htc.service.access_log import AccessLog
 from htc.service.audit import AuditTrail
 from htc.service.guard import layers
@@ -119,6 +119,9 @@ def create_app(settings: Settings | None = None, *, freeze: bool = False) -> Fas
     app.add_middleware(Probes, state=app)
     app.state.metrics = told
     app.state.streams = Streams()
+    app.state.what_it_takes = WhatItTakes(
+        (predictions.router, spectra.router, bete.router, runs.router, htc.router, access.router)
+    )
     problems.install(app)
     app.include_router(htc.router)
     app.include_router(predictions.router)

@@ -10,7 +10,7 @@ from htc.service.access.caller import Caller, caller_of
 from htc.service.access.gate import Gate
 from htc.service.access.keyring import Keyring
 from htc.service.access.mode import Mode, access_mode, check_listening, is_loopback
-from htc.service.access.requires import Requires
+from htc.service.access.requires import Requires, WhatItTakes
 
 __all__ = [
     "Caller",
@@ -18,6 +18,7 @@ __all__ = [
     "Keyring",
     "Mode",
     "Requires",
+    "WhatItTakes",
     "access_mode",
     "caller_of",
     "check_listening",

@@ -58,7 +58,8 @@ class Gate:
         caller = scope["htc.caller"] = Caller(self._mode, address, key, refused)
         # Every route that is not for reading needs a key that may predict: nobody else's body is read at all.
         if scope["method"] not in SAFE_METHODS and not caller.may("predict"):
-            await problem_of(refusal(caller, "predict"))(scope, receive, send)
+            asked = scope["app"].state.what_it_takes(scope["method"], scope["path"])
+            await problem_of(refusal(caller, asked or "predict"))(scope, receive, send)
             return
         await self._app(scope, receive, send)
 

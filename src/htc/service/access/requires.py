@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
-from fastapi import Request, Security
+from fastapi import APIRouter, Request, Security
 from fastapi.openapi.models import HTTPBearer
+from fastapi.routing import APIRoute
 from fastapi.security.base import SecurityBase
 
 from htc.errors import AccessError, ForbiddenError, UnauthenticatedError
 from htc.service.access.caller import Caller, caller_of
 from htc.store.keys import SCOPES, Scope
 
-__all__ = ["Requires", "refusal"]
+__all__ = ["Requires", "WhatItTakes", "refusal"]
 
 _WHY = {
     "unknown": "the access key is not known",
@@ -49,6 +51,35 @@ def Requires(scope: Scope) -> Any:  # noqa: N802  # reads as a declaration, like
     Without it a request is answered with 401 (no valid key) or 403 (a key that may not do this).
     """
     return Security(_Holds(scope), scopes=[scope])
+
+
+class WhatItTakes:
+    """The scope that a request needs, before any route has taken it.
+
+    Args:
+        routers: whose routes declare theirs by :func:`Requires`.
+    """
+
+    def __init__(self, routers: Iterable[APIRouter]) -> None:
+        """Note what each route declares."""
+        self._known: list[tuple[set[str], Any, Scope]] = []
+        for router in routers:
+            for route in router.routes:
+                if isinstance(route, APIRoute):
+                    asked = [d.dependency.scope for d in route.dependencies if _is_ours(d.dependency)]
+                    if asked:
+                        scope: Scope = max(asked, key=SCOPES.index)
+                        self._known.append((set(route.methods or ()), route.path_regex, scope))
+
+    def __call__(self, method: str, path: str) -> Scope | None:
+        """The scope, None where no route declares one for this address."""
+        return next(
+            (s for methods, path_of, s in self._known if method in methods and path_of.match(path)), None
+        )
+
+
+def _is_ours(dependency: Any) -> bool:
+    return isinstance(dependency, _Holds)
 
 
 def refusal(caller: Caller, scope: Scope) -> AccessError:

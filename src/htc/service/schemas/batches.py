@@ -7,7 +7,7 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict, Field
 
 from htc.prediction.predictor import MAX_MU_STAR, MAX_PRESSURE_GPA
-from htc.service.schemas.predictions import MaterialRequest, PredictionAnswer
+from htc.service.schemas.predictions import PRESSURE_OF_A_CRYSTAL, MaterialRequest, PredictionAnswer
 from htc.service.schemas.problems import Problem
 
 __all__ = ["MAX_BATCH_ITEMS", "BatchItem", "BatchLine", "BatchRequest"]
@@ -22,7 +22,10 @@ class BatchItem(MaterialRequest):
         default=None, max_length=200, description="Name of the item, given back in its line and stored."
     )
     pressure_gpa: float | None = Field(
-        default=None, ge=0.0, le=MAX_PRESSURE_GPA, description="Pressure, GPa; null takes the batch's."
+        default=None,
+        ge=0.0,
+        le=MAX_PRESSURE_GPA,
+        description=f"Pressure, GPa; null takes the batch's. {PRESSURE_OF_A_CRYSTAL}",
     )
     mu_star: float | None = Field(
         default=None, ge=0.0, le=MAX_MU_STAR, description="Coulomb pseudopotential; null takes the batch's."

@@ -11,6 +11,7 @@ from htc.prediction.predictor import MAX_MU_STAR, MAX_PRESSURE_GPA
 
 __all__ = [
     "MAX_STRUCTURE_CHARACTERS",
+    "PRESSURE_OF_A_CRYSTAL",
     "Conditions",
     "CrystalRequest",
     "MaterialRequest",
@@ -24,10 +25,19 @@ MAX_STRUCTURE_CHARACTERS: Final = 1_000_000
 """A cell of 200 sites takes some 20 000 characters in any format."""
 
 
+PRESSURE_OF_A_CRYSTAL: Final = (
+    "A crystal that is given is taken as its cell at this pressure: nothing is compressed, and a note of the "
+    "prediction says so. Of a formula a crystal known near this pressure is looked for, else the composition "
+    "alone speaks, which has no pressure in it."
+)
+
+
 class Conditions(BaseModel):
     """What a prediction holds for."""
 
-    pressure_gpa: float = Field(default=0.0, ge=0.0, le=MAX_PRESSURE_GPA, description="Pressure, GPa.")
+    pressure_gpa: float = Field(
+        default=0.0, ge=0.0, le=MAX_PRESSURE_GPA, description=f"Pressure, GPa. {PRESSURE_OF_A_CRYSTAL}"
+    )
     mu_star: float | None = Field(
         default=None,
         ge=0.0,
