@@ -175,6 +175,13 @@ class Settings(BaseSettings):
         le=3600.0,
         description="Within how many seconds an answer has to begin, s. Long work belongs into jobs.",
     )
+    stream_silence_s: float = Field(
+        default=120.0,
+        ge=30.0,
+        le=3600.0,
+        description="After how many seconds in which it brings nothing a streamed answer is cut, s. One that "
+        "goes on may take as long as it likes.",
+    )
     key_requests_per_minute: int = Field(
         default=6000,
         ge=1,

@@ -66,7 +66,9 @@ class WhatItTakes:
         for router in routers:
             for route in router.routes:
                 if isinstance(route, APIRoute):
-                    asked = [d.dependency.scope for d in route.dependencies if _is_ours(d.dependency)]
+                    asked = [
+                        held.scope for d in route.dependencies if isinstance(held := d.dependency, _Holds)
+                    ]
                     if asked:
                         scope: Scope = max(asked, key=SCOPES.index)
                         self._known.append((set(route.methods or ()), route.path_regex, scope))
@@ -76,10 +78,6 @@ class WhatItTakes:
         return next(
             (s for methods, path_of, s in self._known if method in methods and path_of.match(path)), None
         )
-
-
-def _is_ours(dependency: Any) -> bool:
-    return isinstance(dependency, _Holds)
 
 
 def refusal(caller: Caller, scope: Scope) -> AccessError:

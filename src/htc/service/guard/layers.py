@@ -70,7 +70,7 @@ def install(app: FastAPI, settings: Settings, keyring: Keyring, trail: AuditTrai
         origins=settings.allowed_origins,
         private=mode == "open",
     )
-    app.add_middleware(Deadlines, seconds=settings.request_timeout_s)
+    app.add_middleware(Deadlines, seconds=settings.request_timeout_s, silence_s=settings.stream_silence_s)
 
 
 def install_outermost(app: FastAPI, settings: Settings) -> None:
