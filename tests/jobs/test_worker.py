@@ -273,10 +273,22 @@ def test_a_validation(ask: Ask, worker: Worker, database: Database) -> None:
     summary = run_summary(database, run_id)
     assert summary.state == "finished"
     assert summary.result is not None
-    assert summary.result["parts"]["exponential"]["n"] == 2
-    values = all_items(database, run_id)[0].values
-    assert values["doi"].startswith("10.")
-    assert set(values["formulas"]) == {"exponential", "allen_dynes", "allen_dynes_f1", "xie_2022"}
+    assert {view["name"] for view in summary.result["views"]} == {"published", "eliashberg", "measured"}
+    items = all_items(database, run_id)
+    assert len(items) == summary.total
+    assert items[0].values["doi"].startswith("10.")
+    assert items[0].values["pairs"]
+
+
+def test_a_validation_without_its_data_says_what_is_missing(
+    ask: Ask, worker: Worker, database: Database
+) -> None:
+    run_id = ask("validate", suite="fold3")
+    assert worker.work_once()
+    summary = run_summary(database, run_id)
+    assert summary.state == "failed"
+    assert summary.error is not None
+    assert "laboratory's data" in summary.error["what"]
 
 
 def test_the_same_key_is_the_same_run(ask: Ask) -> None:

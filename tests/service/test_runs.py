@@ -162,9 +162,19 @@ def test_a_validation(client: httpx.Client, work: Callable[[], bool]) -> None:
     asked(client, "/api/htc/validate", suite="formulas")
     assert work()
     told = client.get("/api/htc/validations/formulas").json()
-    assert set(told["parts"]) == {"exponential", "allen_dynes", "allen_dynes_f1", "xie_2022"}
-    assert len(told["points"]) == 8
+    views = {view["name"]: view for view in told["views"]}
+    assert set(views) == {"published", "eliashberg", "measured"}
+    assert views["published"]["parts"]["all"]["within"] == 1.0
     assert all(point["doi"] for point in told["points"])
+    assert told["comparison"] is None
+    asked(client, "/api/htc/validate", suite="formulas")
+    assert work()
+    again = client.get("/api/htc/validations/formulas").json()["comparison"]
+    assert (again["run_id"], again["changed"], again["regressions"]) == (told["run"]["run_id"], 0, [])
+    suites = {one["suite"]: one for one in client.get("/api/htc/validations").json()["suites"]}
+    assert suites["formulas"]["regressions"] == 0
+    assert suites["reference"]["run"] is None
+    assert not suites["fold3"]["available"]
 
 
 @pytest.mark.parametrize(

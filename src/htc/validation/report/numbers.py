@@ -8,6 +8,7 @@ from typing import Any
 __all__ = ["number", "share", "with_interval"]
 
 NONE = "–"
+_NEXT_TO_NOTHING = 1e-9
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -15,6 +16,8 @@ def number(value: float | None, digits: int = 3) -> str:
     if value is None:
         return NONE
     size = abs(value)
+    if 0.0 < size < _NEXT_TO_NOTHING:
+        return "≈ 0"
     if size != 0.0 and not 1e-3 <= size < 1e5:
         return f"{value:.{max(digits - 2, 0)}e}"
     if size >= 10 ** (digits - 1):
