@@ -12,50 +12,46 @@ __all__ = ["ChargeRule", "ContactRule", "ElectronsRule", "Plausibility", "SizeRu
 
 
 class ChargeRule(Table):
-    """Charges must be able to balance where strongly electronegative anions leave no metal behind.
+    """The other elements must be able to give the electrons that strongly electronegative anions take.
 
-    Looks only at compounds in which elements of Pauling electronegativity above ``min_anion_x`` make up at
-    least ``min_anion_fraction`` of the atoms. Metals with metals, borides, carbides, silicides and hydrides
-    always pass.
+    Looks only at compounds in which elements of Pauling electronegativity ``min_anion_x`` and more make up at
+    least ``min_anion_fraction`` of the atoms. Too few anions are no reason: what is left over makes a metal.
+    Metals with metals, borides, carbides, silicides and hydrides always pass.
     """
 
     on: bool = Field(default=True, description="Whether the rule is used.")
     min_anion_x: float = Field(
-        default=2.9,
-        ge=2.0,
-        le=4.0,
-        description="Pauling electronegativity that makes an anion.",
+        default=2.9, ge=2.0, le=4.0, description="Pauling electronegativity that makes an anion."
     )
     min_anion_fraction: float = Field(
-        default=0.4, ge=0.0, le=1.0, description="Fraction of such atoms from which the rule is used."
+        default=0.3, ge=0.0, le=1.0, description="Fraction of such atoms from which the rule is used."
     )
     tolerance: float = Field(
-        default=0.3,
-        ge=0.0,
-        le=4.0,
-        description="Charge an atom that may be left over: metallic oxides and nitrides are not exact.",
+        default=0.5, ge=0.0, le=8.0, description="Electrons an atom that may be missing: anions may pair up."
     )
 
 
 class SizeRule(Table):
-    """New atoms must fit into their sites: their size relative to each other near that of the prototype.
-
-    For every pair of slots the ratio of sizes (cube root of the atomic volume) over the same ratio in the
-    prototype must stay within a factor.
-    """
+    """Every atom must fill its site: its tightest contact not much looser than in the prototype."""
 
     on: bool = Field(default=True, description="Whether the rule is used.")
-    max_factor: float = Field(
-        default=1.6, gt=1.0, le=5.0, description="Largest factor by which a ratio of sizes may change."
+    max_ratio: float = Field(
+        default=1.3,
+        gt=1.0,
+        le=5.0,
+        description="Shortest distance of an atom over the usual one, over the prototype's, at most.",
     )
 
 
 class ContactRule(Table):
-    """No two atoms nearer than a share of the distance usual for them, after the volume was set."""
+    """No two atoms much nearer to each other than in the prototype, after the volume was set."""
 
     on: bool = Field(default=True, description="Whether the rule is used.")
     min_ratio: float = Field(
-        default=0.7, gt=0.0, le=1.0, description="Shortest distance over the usual one at least."
+        default=0.85,
+        gt=0.0,
+        le=1.0,
+        description="Shortest distance of all over the usual one, over the prototype's, at least.",
     )
 
 

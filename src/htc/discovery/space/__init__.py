@@ -5,8 +5,9 @@
     part = space.slice(range(1000, 2000))      # picklable: for another process
 
 A number stands for a :class:`Candidate` or, where a rule of plausibility or the symmetry of a prototype
-speaks against it, for a :class:`Rejected` with the reason. Numbers never change: :meth:`CandidateSpace.frozen` is
-what a run keeps of files, store and providers, :meth:`CandidateSpace.thawed` gives the same space back.
+speaks against it, for a :class:`Rejected` with the reason. Numbers never change:
+:meth:`CandidateSpace.frozen` is what a run keeps of files, store and providers,
+:meth:`CandidateSpace.thawed` gives the same space back.
 """
 
 from htc.discovery.space.estimate import SizeEstimate, SourceEstimate

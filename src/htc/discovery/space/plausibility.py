@@ -5,16 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
 
 from htc.discovery.campaign.plausibility import Plausibility
 from htc.discovery.space.prototypes import Shape
 from htc.discovery.space.volumes import pair
 
 __all__ = ["ElementFacts", "Judge", "Verdict", "element_facts"]
-
-_NEIGHBOURS: Final = 1.35
-"""Kinds are neighbours where their shortest distance is below this, in cube roots of the volume an atom."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,18 +64,19 @@ class Judge:
     Args:
         rules: the ``[plausibility]`` table.
         shape: the prototype.
+        own_volume: of the prototype, Å^3 an atom.
+
+    Raises:
+        StructureError: nothing is known of an element of the prototype.
     """
 
-    def __init__(self, rules: Plausibility, shape: Shape) -> None:
+    def __init__(self, rules: Plausibility, shape: Shape, own_volume: float) -> None:
         """Work out what does not depend on the filling."""
         self._rules = rules
         self._shape = shape
         self._n = sum(shape.counts)
-        self._neighbours = tuple(
-            (a, b, nearest) for a, b, _, _, nearest in shape.sums if nearest < _NEIGHBOURS
-        )
         self._contacts = tuple((a, b, nearest) for a, b, _, _, nearest in shape.sums)
-        self._pairs = tuple((a, b) for a, b, _ in self._neighbours if a != b)
+        self._own, self._own_by_kind, _ = self._tightest(shape.elements, own_volume)
 
     def __call__(self, elements: Sequence[str], volume: float) -> Verdict | None:
         """What speaks against a filling; None where nothing does.
@@ -91,12 +88,12 @@ class Judge:
         if tuple(elements) == self._shape.elements:
             return None
         rules = self._rules
-        return (
-            (self._electrons(elements) if rules.electrons.on else None)
-            or (self._charge(elements) if rules.charge.on else None)
-            or (self._size(elements) if rules.size.on else None)
-            or (self._contact(elements, volume) if rules.contact.on else None)
+        found = (self._electrons(elements) if rules.electrons.on else None) or (
+            self._charge(elements) if rules.charge.on else None
         )
+        if found is None and (rules.contact.on or rules.size.on):
+            found = self._room(elements, volume)
+        return found
 
     def _electrons(self, elements: Sequence[str]) -> Verdict | None:
         low, high = self._rules.electrons.min_per_atom, self._rules.electrons.max_per_atom
@@ -135,38 +132,37 @@ class Judge:
             {"missing_electrons_per_atom": missing},
         )
 
-    def _size(self, elements: Sequence[str]) -> Verdict | None:
-        worst, which = 1.0, ""
-        own = self._shape.elements
-        for a, b in self._pairs:
-            if elements[a] == own[a] and elements[b] == own[b]:
-                continue
-            now = pair(elements[a], elements[a]).distance / pair(elements[b], elements[b]).distance
-            then = pair(own[a], own[a]).distance / pair(own[b], own[b]).distance
-            factor = max(now / then, then / now)
-            if factor > worst:
-                worst, which = factor, f"{elements[a]} to {elements[b]}"
-        if worst <= self._rules.size.max_factor:
-            return None
-        return Verdict(
-            "size",
-            f"the sizes of {which} are {worst:.2f} times as unlike as in the prototype,"
-            f" more than {self._rules.size.max_factor:g}",
-            {"size_factor": worst},
-        )
-
-    def _contact(self, elements: Sequence[str], volume: float) -> Verdict | None:
+    def _tightest(self, elements: Sequence[str], volume: float) -> tuple[float, list[float], tuple[int, int]]:
+        """Shortest distances over the usual ones: of all atoms, of each kind, and between which kinds."""
         unit = volume ** (1 / 3)
-        worst, which = 1e9, ""
+        by_kind = [float("inf")] * len(elements)
+        worst, which = float("inf"), (0, 0)
         for a, b, nearest in self._contacts:
             ratio = nearest * unit / pair(elements[a], elements[b]).distance
+            by_kind[a] = min(by_kind[a], ratio)
+            by_kind[b] = min(by_kind[b], ratio)
             if ratio < worst:
-                worst, which = ratio, f"{elements[a]} and {elements[b]}"
-        if worst >= self._rules.contact.min_ratio:
-            return None
-        return Verdict(
-            "contact",
-            f"{which} would be at {worst:.2f} of their usual distance,"
-            f" less than {self._rules.contact.min_ratio:g}",
-            {"contact_ratio": worst},
-        )
+                worst, which = ratio, (a, b)
+        return worst, by_kind, which
+
+    def _room(self, elements: Sequence[str], volume: float) -> Verdict | None:
+        worst, by_kind, (a, b) = self._tightest(elements, volume)
+        rules, tight = self._rules, worst / self._own
+        if rules.contact.on and tight < rules.contact.min_ratio:
+            return Verdict(
+                "contact",
+                f"{elements[a]} and {elements[b]} would be {tight:.2f} times as far apart as the prototype's"
+                f" atoms, measured by what is usual; less than {rules.contact.min_ratio:g}",
+                {"contact_ratio": tight},
+            )
+        loose = [now / own for now, own in zip(by_kind, self._own_by_kind, strict=True)]
+        most = max(loose)
+        if rules.size.on and most > rules.size.max_ratio:
+            symbol = elements[loose.index(most)]
+            return Verdict(
+                "size",
+                f"{symbol} would sit {most:.2f} times as loosely as the prototype's own atom,"
+                f" more than {rules.size.max_ratio:g}",
+                {"size_ratio": most},
+            )
+        return None
