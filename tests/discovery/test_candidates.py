@@ -85,7 +85,7 @@ def test_substituted_volumes() -> None:
         prototype.with_elements({"Sn": "Nb"})
     with pytest.raises(StructureError, match="no element 'Xx'"):
         prototype.with_elements({"Sn": "Xx"})
-    with pytest.raises(StructureError, match="no atomic radius of Ne"):
+    with pytest.raises(StructureError, match="no volume of Ne"):
         prototype.with_elements({"Sn": "Ne"})
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
+from htc.discovery.space.volumes import PairSums, pair_sums, substituted_volume
 from htc.errors import InputError, StructureError
 from htc.materials.formulas import ELEMENTS
 
 if TYPE_CHECKING:
-    from pymatgen.core.composition import Composition
     from pymatgen.core.structure import Structure
 
 __all__ = ["Prototype"]
@@ -18,12 +19,19 @@ __all__ = ["Prototype"]
 _KNOWN = frozenset(ELEMENTS)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Prototype:
     """A crystal that lends its shape."""
 
     name: str
     structure: Structure
+
+    @cached_property
+    def _sums(self) -> PairSums:
+        """Of the shape, kinds of sites in the order of their symbols."""
+        symbols = [site.specie.symbol for site in self.structure]
+        elements = sorted(set(symbols))
+        return pair_sums(self.structure, [elements.index(symbol) for symbol in symbols])
 
     def check(self, replaced: Sequence[str]) -> None:
         """Whether all of these elements are in it.
@@ -41,14 +49,14 @@ class Prototype:
                 )
 
     def with_elements(self, choice: Mapping[str, str]) -> tuple[Structure, tuple[str, ...]]:
-        """The crystal with its elements exchanged, its edges scaled with the mean atomic radius; and notes.
+        """The crystal with its elements exchanged, its volume estimated anew; and notes.
 
         Args:
             choice: old symbol -> new symbol; others stay.
 
         Raises:
             StructureError: two elements would become one, which is another compound than the prototype's; an
-                unknown element; an element without an atomic radius.
+                unknown element; an element of which no volume is known.
         """
         old = self.structure.composition
         kept = {element.symbol: element.symbol for element in old.elements}
@@ -65,23 +73,9 @@ class Prototype:
             return self.structure.copy(), ()
         changed = self.structure.copy()
         changed.replace_species(mapping)
-        scale = (_mean_radius(changed.composition) / _mean_radius(old)) ** 3
-        changed.scale_lattice(changed.volume * scale)
-        note = f"made from {self.name}; the volume was estimated from atomic radii, nothing was relaxed"
+        elements = sorted(kept)
+        own = changed.volume / len(changed)
+        estimate = substituted_volume(self._sums, elements, [mapping[e] for e in elements], own)
+        changed.scale_lattice(estimate * len(changed))
+        note = f"made from {self.name}; the volume was estimated from the elements, nothing was relaxed"
         return changed, (note,)
-
-
-def _mean_radius(composition: Composition) -> float:
-    """Mean atomic radius, Å.
-
-    Slater, J. Chem. Phys. 41, 3199 (1964), doi:10.1063/1.1725697, as pymatgen has them.
-    """
-    from pymatgen.core.periodic_table import Element
-
-    total = 0.0
-    for symbol, amount in composition.get_el_amt_dict().items():
-        radius = Element(symbol).atomic_radius
-        if radius is None:
-            raise StructureError(f"no atomic radius of {symbol} is known to estimate a volume from")
-        total += float(radius) * amount
-    return total / composition.num_atoms

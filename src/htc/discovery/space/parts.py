@@ -17,15 +17,12 @@ from htc.discovery.space.crystals import Crystal, made
 from htc.discovery.space.plausibility import Judge
 from htc.discovery.space.prototypes import Shape
 from htc.discovery.space.types import Candidate, Rejected
-from htc.discovery.space.volumes import volume_per_atom
+from htc.discovery.space.volumes import substituted_volume, volume_per_atom
 from htc.errors import StructureError
 from htc.materials.formulas import ELEMENTS
 
 __all__ = ["Entry", "Given", "Part", "Substitutions", "part_from_json"]
 
-PROTOTYPE_SHARE: Final = 0.5
-"""Power of (volume of the prototype over its estimate) that a substituted crystal inherits: about the best for
-known crystals made from each other, whose errors 0 and 1 make larger."""
 _DOCUMENT: Final = 200
 """Crystals kept in one document."""
 _Z: Final = {symbol: z for z, symbol in enumerate(ELEMENTS, 1)}
@@ -130,12 +127,6 @@ class Substitutions:
         crystal = self.shape.crystal
         return np.array(crystal.matrix), np.array(crystal.frac), crystal.volume_per_atom
 
-    @cached_property
-    def _correction(self) -> float:
-        """How much larger the prototype is than its estimate, as far as it is inherited."""
-        estimate = volume_per_atom(self.shape.sums, self.shape.elements)
-        return float((self._arrays[2] / estimate) ** PROTOTYPE_SHARE)
-
     def __len__(self) -> int:
         """How many fillings."""
         return len(self._ways)
@@ -152,9 +143,7 @@ class Substitutions:
         own = self._arrays[2]
         if self.volume.method == "keep":
             return own * self.volume.scale
-        if tuple(elements) == self.shape.elements:
-            return own * self.volume.scale
-        return volume_per_atom(self.shape.sums, elements) * self._correction * self.volume.scale
+        return substituted_volume(self.shape.sums, self.shape.elements, elements, own) * self.volume.scale
 
     def make(self, place: int, number: int) -> Candidate | Rejected:
         """See :class:`Part`."""

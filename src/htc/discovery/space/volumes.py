@@ -28,13 +28,23 @@ from htc.errors import StructureError
 if TYPE_CHECKING:
     from pymatgen.core.structure import IStructure
 
-__all__ = ["ATTRACTION", "REPULSION", "PairSums", "pair", "pair_sums", "volume_per_atom"]
+__all__ = [
+    "ATTRACTION",
+    "REPULSION",
+    "PairSums",
+    "pair",
+    "pair_sums",
+    "substituted_volume",
+    "volume_per_atom",
+]
 
 REPULSION: Final = 5
 ATTRACTION: Final = 2
 """Powers of the pair potential. Their difference is 3, so that V itself is the ratio."""
 _REACH: Final = (2.5, 3.0)
 """Pairs count in full up to the first distance, not at all beyond the second; cube roots of V an atom."""
+
+_HANDED_ON: Final = 0.5
 
 PairSums = tuple[tuple[int, int, float, float, float], ...]
 """For each pair of kinds of sites (a <= b): a, b, the sums of D^-5 and D^-2 an atom, the shortest D."""
@@ -124,3 +134,24 @@ def volume_per_atom(sums: PairSums, elements: Sequence[str]) -> float:
         up += one.repulsion * repulsion
         down += one.attraction * attraction
     return up / down
+
+
+def substituted_volume(sums: PairSums, old: Sequence[str], new: Sequence[str], own_volume: float) -> float:
+    """Volume of a crystal with other elements in the place of its own, Å^3 an atom.
+
+    Half of what the crystal's volume has over its estimate is handed on, as a power: less and more than that
+    make larger errors for known crystals made from each other. Nothing changed, it is the crystal's volume.
+
+    Args:
+        sums: of the shape.
+        old: for each kind of site, the element that it has.
+        new: for each kind of site, the element that it is to have.
+        own_volume: of the crystal, Å^3 an atom.
+
+    Raises:
+        StructureError: an element that no crystal was known of.
+    """
+    if tuple(old) == tuple(new):
+        return own_volume
+    handed_on = float((own_volume / volume_per_atom(sums, old)) ** _HANDED_ON)
+    return volume_per_atom(sums, new) * handed_on
