@@ -25,6 +25,7 @@ from htc.service.request_id import RequestIds
 from htc.service.routers import (
     access,
     bete,
+    campaigns,
     evidence,
     examples,
     htc,
@@ -131,6 +132,7 @@ def create_app(settings: Settings | None = None, *, freeze: bool = False) -> Fas
     app.include_router(spectra.router)
     app.include_router(bete.router)
     app.include_router(runs.router)
+    app.include_router(campaigns.router)
     app.include_router(evidence.router)
     app.include_router(examples.router)
     app.include_router(

@@ -23,6 +23,8 @@ __all__ = ["ChunkLoop"]
 AHEAD: Final = 2
 """Chunks handed out for each worker: one that it works on, one that waits, so that it never does."""
 _LOOK_S: Final = 0.25
+MOST_DEATHS: Final = 25
+"""So many workers that die one after the other, and none that answers, are not the candidates' doing."""
 _PATIENCE_S: Final = 600.0
 """How long a database that is away is waited for: what has been worked out is still in memory."""
 
@@ -45,7 +47,7 @@ class ChunkLoop:
         self._executor = executor
         self._costs = costs
         self._makes_way = makes_way
-        self._numbers = 0
+        self._deaths = 0
 
     def run(
         self,
@@ -94,6 +96,7 @@ class ChunkLoop:
             for task, outcome in self._executor.finished(_LOOK_S):
                 part = in_hand.pop(task.chunk)
                 if isinstance(outcome, ChunkResult):
+                    self._deaths = 0
                     plan.finished(part, outcome.seconds)
                     self._written(partial(write, part, outcome), part, is_written)
                     told()
@@ -113,6 +116,9 @@ class ChunkLoop:
         _log.warning(
             "a worker died of entries %d to %d: %s", part.starts_at, part.ends_before - 1, outcome.error
         )
+        self._deaths += 1
+        if self._deaths >= MOST_DEATHS:
+            raise outcome.error
         if plan.died(part):
             self._written(partial(give_up, part), part, is_written)
 

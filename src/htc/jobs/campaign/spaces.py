@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from htc.discovery.space import CandidateSpace, open_space
 from htc.errors import InputError
@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from htc.settings import Settings
     from htc.store import Database
 
-__all__ = ["freeze", "space_of", "within_limits"]
+__all__ = ["MOST", "freeze", "space_of", "within_limits"]
+
+MOST: Final = 2**31 - 1
+"""Candidates times pressures of one run: ``jobs.done`` counts them."""
 
 
 def within_limits(campaign: Campaign, limit: int | None = None) -> Campaign:
@@ -42,19 +45,35 @@ def freeze(
     """The space, its outside sources asked now; and the documents that are to be kept of it.
 
     Raises:
-        InputError: a source that cannot be used or has no candidates, files where ``base`` is None.
+        InputError: a source that cannot be used or has no candidates, more of them than a run takes; files,
+            or a provider that is not the settings', where ``base`` is None.
         SourceUnavailableError: a service that cannot be reached.
         StoreError: the database does not answer.
     """
     if base is None:
-        _refuse_files(campaign)
+        _refuse_what_is_the_machines(campaign, settings)
     space = open_space(campaign, folder=base or ".", database=database, settings=settings)
+    entries = len(space) * len(campaign.pressures_gpa)
+    if entries > MOST:
+        raise InputError(
+            f"{entries:,} candidates at a pressure are more than one run takes, {MOST:,}",
+            where=campaign.name,
+            hint="set limit = ... in the campaign, or --limit: candidates are then drawn at random",
+        )
     return space, space.frozen()
 
 
-def _refuse_files(campaign: Campaign) -> None:
-    # Who asks over the network names files of the server's machine.
+def _refuse_what_is_the_machines(campaign: Campaign, settings: Settings) -> None:
+    # Who asks over the network must not have this machine read its files, or call addresses in its network.
     for number, source in enumerate(campaign.candidates, 1):
+        if source.kind == "optimade" and source.url.rstrip("/") != (settings.optimade_provider or "").rstrip(
+            "/"
+        ):
+            raise InputError(
+                "this provider is not the one of the settings",
+                where=f"candidates[{number}].url",
+                hint="HTC_OPTIMADE_PROVIDER names the one the service may ask; `htc screen` asks any",
+            )
         names = source.prototypes if source.kind == "substitution" else ()
         if source.kind == "files" or any(n.startswith("file:") or looks_like_path(n) for n in names):
             raise InputError(

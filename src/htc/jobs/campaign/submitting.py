@@ -40,7 +40,7 @@ def submit_campaign(
         settings: of this process.
         request: the campaign, and who does its work.
         created_by: who asks.
-        base: folder that the paths of files are relative to; None: files are refused.
+        base: folder that the paths of files are relative to; None: who asks is on another machine.
         key: the same key of the same person is the same run, however often it is sent.
         owner: who takes it up at once; None leaves it to the workers.
 
@@ -53,9 +53,11 @@ def submit_campaign(
         ConflictError: ``key`` was used for another request.
         StoreError: the database refused.
     """
+    from htc.jobs.campaign.requirements import check_stages
     from htc.jobs.campaign.spaces import freeze
 
     campaign = request.campaign
+    check_stages(campaign, elsewhere=request.scheduler is not None or request.cluster is not None)
     space, documents = freeze(campaign, database, settings, base)
     leases: list[Lease] = []
 

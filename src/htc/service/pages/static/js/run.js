@@ -50,6 +50,7 @@ async function refresh() {
       objectives = answer.pareto.objectives.map((one) => NAMES[one.column] ?? one.column).join(", ");
       front = new Set(answer.pareto.points.map((point) => point.position));
       showProblem(at("problem"), null);
+      if (run.kind === "campaign") showFunnel(await get(`/api/htc/runs/${encodeURIComponent(ID)}/funnel`));
       show();
       if (found.length < PAGE || answer.next_cursor === null) break;
     }
@@ -122,6 +123,19 @@ function show() {
   showTable();
   showFailed();
   showPareto();
+}
+
+function showFunnel({ planned, stages }) {
+  at("funnel-panel").hidden = stages.length === 0;
+  fill(at("stages"), stages.map((one) => {
+    const judged = one.done + one.failed + one.rejected;
+    const count = (n) => h("td", { class: "n" }, n === null ? "" : n.toLocaleString("en"));
+    return h("tr", {},
+      h("th", { scope: "row" }, `${one.stage + 1} of ${planned}: ${one.kind}${one.spec.tier ? ` ${one.spec.tier}` : ""}`),
+      count(one.entries),
+      h("td", {}, h("progress", { max: Math.max(one.entries, 1), value: judged, "aria-label": "judged" }), ` ${judged.toLocaleString("en")}`),
+      count(one.rejected), count(one.failed), count(one.duplicates), count(one.passed));
+  }));
 }
 
 function remaining() {

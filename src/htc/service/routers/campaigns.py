@@ -1,0 +1,78 @@
+"""``/api/htc/campaigns`` and ``/api/htc/runs/{run_id}/funnel``: screening campaigns."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from fastapi import APIRouter, Request, Response
+
+from htc.jobs.campaign import CampaignRequest, submit_campaign
+from htc.jobs.campaign.spaces import within_limits
+from htc.service import details, runs
+from htc.service.access import Requires, caller_of
+from htc.service.idempotency import HEADER, IdempotentRoute
+from htc.service.routers.runs import _ASKING, _READING, RunId
+from htc.service.schemas.campaigns import CampaignWish, FunnelAnswer, StageAnswer
+from htc.service.schemas.runs import RunAnswer
+from htc.service.state import ServiceState
+from htc.store.campaigns import stages_of
+from htc.store.jobs import run_summary
+
+__all__ = ["router"]
+
+router = APIRouter(tags=["runs"], route_class=IdempotentRoute)
+
+
+@router.post(
+    "/api/htc/campaigns",
+    operation_id="screen_campaign",
+    status_code=HTTPStatus.ACCEPTED,
+    response_model=RunAnswer,
+    responses=_ASKING,
+    dependencies=[Requires("run")],
+)
+async def screen_campaign(
+    service: ServiceState, request: Request, response: Response, wish: CampaignWish
+) -> RunAnswer:
+    """Put the candidates of a campaign through its stages, as a run.
+
+    What `htc screen` does with a file, but for sources that are files. The items of the results are those
+    that pass the last stage, best first; `funnel` tells of the stages meanwhile.
+    """
+    caller = caller_of(request)
+    given = request.headers.get(HEADER)
+    key = None if given is None else f"{caller.name}\n{given}"
+    created_by = details.created_by(service, caller)
+
+    def accept() -> RunAnswer:
+        asked = CampaignRequest(campaign=within_limits(wish.campaign), label=wish.label)
+        job, _ = submit_campaign(
+            service.database, service.settings, asked, created_by=created_by, base=None, key=key
+        )
+        return runs.run_answer(run_summary(service.database, job.run_id), whole=False)
+
+    answer = await service.desk.in_thread(accept)
+    response.headers["Location"] = f"/api/htc/results/{answer.run_id}"
+    return answer
+
+
+@router.get(
+    "/api/htc/runs/{run_id}/funnel",
+    operation_id="run_funnel",
+    responses=_READING,
+    dependencies=[Requires("read")],
+)
+async def run_funnel(service: ServiceState, run_id: RunId) -> FunnelAnswer:
+    """How far each stage of a campaign is; no stages for a run of another kind."""
+
+    def ask() -> FunnelAnswer:
+        summary = run_summary(service.database, run_id)
+        planned = ((summary.request or {}).get("campaign") or {}).get("stages", [])
+        stages = stages_of(service.database, run_id)
+        return FunnelAnswer(
+            run_id=run_id,
+            planned=max(len(planned), len(stages)),
+            stages=[StageAnswer.model_validate(one) for one in stages],
+        )
+
+    return await service.desk.in_thread(ask)
