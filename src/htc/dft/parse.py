@@ -125,7 +125,8 @@ def parse(
     pressure = pressure_gpa if pressure_gpa is not None else (manifest.pressure_gpa if manifest else 0.0)
     route, found, other = _spectra(folder, run)
     spread = _spread(found)
-    spectra = tuple(_of_first_principles(s, run, len(found), spread, other) for s in found)
+    lambdas = [s.lambda_ep for s in found]
+    spectra = tuple(_of_first_principles(s, run, lambdas, spread, other) for s in found)
     label = spectra[len(spectra) // 2].label if len(spectra) < 3 else None
     prediction = predict_from_spectrum(
         spectra,
@@ -204,12 +205,17 @@ def _spread(spectra: Sequence[Spectrum]) -> float:
 
 
 def _of_first_principles(
-    spectrum: Spectrum, run: FinishedRun, n_smearings: int, spread: float, other: Sequence[Spectrum]
+    spectrum: Spectrum, run: FinishedRun, lambdas: list[float], spread: float, other: Sequence[Spectrum]
 ) -> Spectrum:
     """The spectrum with where it comes from, and what the run says against it, in its provenance."""
-    marks: dict[str, Any] = {"origin": ORIGIN_FIRST_PRINCIPLES, "code": run.code, "smearing_spread": spread}
+    marks: dict[str, Any] = {
+        "origin": ORIGIN_FIRST_PRINCIPLES,
+        "code": run.code,
+        "smearing_spread": spread,
+        "lambda_by_smearing": lambdas,
+    }
     width = spectrum.provenance.get("smearing")
-    if run.q_mesh is None or n_smearings < 3:
+    if run.q_mesh is None or len(lambdas) < 3:
         # EPW's smearings are those of the phonons, which move nothing.
         marks["convergence"] = "unseen"
     for twin in other:

@@ -26,6 +26,8 @@ INSTABILITY_LAMBDA: Final[float] = 3.5
 IMAGINARY_SHARE: Final[float] = 0.01
 CONVERGED_SPREAD: Final[float] = 0.05
 """Spread of lambda and omega_log over neighbouring smearings up to which they are a plateau."""
+DRIFT: Final[float] = 0.25
+"""Range of lambda over all smearings of a run, relative to their mean, that is worth saying."""
 SAME_SUM: Final[float] = 0.10
 """Relative difference of lambda interpolated between q points and summed over them on a fine mesh."""
 PLAUSIBLE_MAX_MEV: Final[tuple[float, float]] = (2.0, 700.0)
@@ -65,6 +67,7 @@ def check(spectrum: Spectrum) -> tuple[Flag, ...]:
     |---|---|---|
     | ``surrogate`` | formed from moments, not calculated or measured | |
     | ``unconverged-smearing`` | the run's smearings agree only roughly with each other | their spread |
+    | ``drifting-smearing`` | the plateau is flat, but far from other smearings of the run | range of lambda |
     | ``unseen-convergence`` | a checked run whose files tell nothing of its convergence | |
     | ``coarse-q-mesh`` | two ways of summing over q give different lambda | relative difference |
     | ``linewidths`` | the run's own linewidths are unsound | number of findings |
@@ -143,6 +146,14 @@ def _about_the_run(spectrum: Spectrum) -> Iterator[Flag]:
             "unconverged-smearing",
             f"neighbouring smearings of the run agree to {spread:.0%} only: use denser k meshes",
             spread,
+        )
+    lambdas = spectrum.provenance.get("lambda_by_smearing", ())
+    if len(lambdas) > 1 and max(lambdas) - min(lambdas) > DRIFT * sum(lambdas) / len(lambdas):
+        yield Flag(
+            "drifting-smearing",
+            f"lambda runs from {min(lambdas):.3f} to {max(lambdas):.3f} over the run's smearings: broad ones "
+            "agree with each other also where all of them are wrong; denser k meshes tell",
+            max(lambdas) - min(lambdas),
         )
     if spectrum.provenance.get("convergence") == "unseen":
         yield Flag(
