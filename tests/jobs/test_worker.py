@@ -18,7 +18,7 @@ from htc.jobs.fronts import run_front
 from htc.settings import Settings
 from htc.store import Database, top
 from htc.store.embedded import EmbeddedServer
-from htc.store.jobs import cancel, claim, items_of, record, run_summary
+from htc.store.jobs import Item, RunSummary, cancel, claim, items_of, record, run_summary
 
 from .conftest import lapse, wait_for
 
@@ -278,6 +278,38 @@ def test_a_validation(ask: Ask, worker: Worker, database: Database) -> None:
     assert len(items) == summary.total
     assert items[0].values["doi"].startswith("10.")
     assert items[0].values["pairs"]
+
+
+def test_a_validation_goes_on_where_it_stopped_with_the_same_figures(
+    ask: Ask, worker: Worker, database: Database
+) -> None:
+    whole = ask("validate", suite="eliashberg")
+    assert worker.work_once()
+    begun = ask("validate", suite="eliashberg")
+    lease = claim(database, "a process that dies", run_id=begun)
+    assert lease is not None
+    kept = [Item(position=i.position, label=i.label, values=i.values) for i in all_items(database, whole)[:5]]
+    record(database, lease, kept)
+    lapse(database, begun)
+    assert worker.work_once()
+    results = [run_summary(database, run_id).result or {} for run_id in (whole, begun)]
+    assert results[0]["views"] == results[1]["views"]
+    assert results[1]["comparison"]["regressions"] == []
+    assert len(all_items(database, begun)) == len(all_items(database, whole))
+
+
+def test_who_waits_for_a_run_and_goes_away_calls_it_off(ask: Ask, database: Database) -> None:
+    from htc.jobs.foreground import carry_out
+
+    def interrupted(_: RunSummary) -> None:
+        raise KeyboardInterrupt
+
+    run_id = ask("screen", candidates={"formulas": ["Nb"] * 200})
+    with pytest.raises(KeyboardInterrupt):
+        carry_out(database, Settings(), run_id, told=interrupted)
+    assert run_summary(database, run_id).state == "cancelled"
+    done = carry_out(database, Settings(), ask("validate", suite="eliashberg"))
+    assert (done.state, done.done) == ("finished", done.total)
 
 
 def test_a_validation_without_its_data_says_what_is_missing(

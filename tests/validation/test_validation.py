@@ -64,6 +64,7 @@ def test_intervals_hold_the_figure_and_count_compositions() -> None:
     apart = metrics_of(x.tolist(), y.tolist())
     together = metrics_of(x.tolist(), y.tolist(), groups=[f"{n // 6}" for n in range(60)])
     low, high = apart.intervals["mae"]
+    assert apart.mae is not None
     assert low < apart.mae < high
     assert (apart.compositions, together.compositions) == (60, 10)
     assert set(apart.intervals) <= set(FIGURES)

@@ -64,10 +64,11 @@ def carry_out(
         while not over.wait(_LOOK_S):
             told(run_summary(database, run_id))
     except BaseException:
-        cancel(database, run_id)
-        worker.stop()
         over.set()
+        worker.stop()
         thread.join()
+        # Only now: a run that is called off and put down at once would wait in the queue to be ended.
+        cancel(database, run_id)
         raise
     finally:
         thread.join()
