@@ -18,7 +18,19 @@ ALTER DEFAULT PRIVILEGES FOR ROLE htc_owner IN SCHEMA public
 ALTER DEFAULT PRIVILEGES FOR ROLE htc_owner IN SCHEMA public
     GRANT USAGE ON SEQUENCES TO htc_app;
 
--- Refreshing the ranking by formula is the owner's, until PostgreSQL 17: there htc_owner refreshes it by schedule
--- (`htc db doctor --fix --yes`, see docs/deploy.md).
+-- A materialized view is refreshed by its owner, who lends the service a function that does this and nothing else.
+-- It may be made before the view is. From PostgreSQL 17 on there is a privilege for it.
+CREATE SCHEMA IF NOT EXISTS htc_upkeep AUTHORIZATION htc_owner;
+CREATE OR REPLACE FUNCTION htc_upkeep.refresh_top_superconductors(gradually boolean) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF gradually THEN REFRESH MATERIALIZED VIEW CONCURRENTLY public.top_superconductors;
+    ELSE REFRESH MATERIALIZED VIEW public.top_superconductors;
+    END IF;
+END $$;
+ALTER FUNCTION htc_upkeep.refresh_top_superconductors(boolean) OWNER TO htc_owner;
+REVOKE ALL ON FUNCTION htc_upkeep.refresh_top_superconductors(boolean) FROM PUBLIC;
+GRANT USAGE ON SCHEMA htc_upkeep TO htc_app;
+GRANT EXECUTE ON FUNCTION htc_upkeep.refresh_top_superconductors(boolean) TO htc_app;
 SELECT 'ALTER DEFAULT PRIVILEGES FOR ROLE htc_owner IN SCHEMA public GRANT MAINTAIN ON TABLES TO htc_app'
 WHERE current_setting('server_version_num')::int >= 170000 \gexec

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Final
 
 import sqlalchemy as sa
 
-from htc.errors import SchemaError, StoreError
+from htc.errors import SchemaError, StorageError, StoreError
 from htc.store.calendar import in_calendar
 from htc.store.locks import REFRESH_LOCK
+from htc.store.refresh_rights import way_to_refresh
 from htc.store.tables import bete_runs, ranking_refreshes, top_superconductors
 
 if TYPE_CHECKING:
@@ -190,8 +191,14 @@ def _refresh(connection: sa.Connection) -> None:
         )
     ).scalar_one()
     # CONCURRENTLY needs a view that has been filled once.
-    how = "CONCURRENTLY " if is_populated(connection) else ""
-    connection.execute(sa.text(f"REFRESH MATERIALIZED VIEW {how}{VIEW}"))
+    statement = way_to_refresh(connection, concurrently=is_populated(connection))
+    if statement is None:
+        raise StorageError(
+            f"this user may not refresh {VIEW}",
+            where=VIEW,
+            hint="`htc db doctor` says what its owner has to grant",
+        )
+    connection.execute(sa.text(statement))
     count = connection.execute(sa.select(sa.func.count()).select_from(top_superconductors)).scalar_one()
     connection.execute(
         sa.insert(ranking_refreshes).values(

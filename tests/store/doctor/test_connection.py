@@ -19,9 +19,9 @@ import psycopg
 import pytest
 from sqlalchemy.engine import URL
 
-from htc.errors import StoreError
+from htc.errors import StorageError, StoreError
 from htc.settings import Settings
-from htc.store import finish_run, save, start_run
+from htc.store import finish_run, refresh_rankings, save, start_run, top_formulas
 from htc.store.bulk import export_everything, load_everything
 from htc.store.database import Database, user_url
 from htc.store.deletion import set_aside
@@ -300,7 +300,7 @@ def rights(private: PrivateServer) -> Iterator[Database]:
 
 
 def verdicts(found: Found) -> dict[str, str]:
-    names = ("schema", "tables", "ownership")
+    names = ("schema", "tables", "ownership", "refresh")
     return {name: found[f"privileges.{name}"].verdict for name in names}
 
 
@@ -312,9 +312,9 @@ def change(database: Database, statements: str) -> None:
 def test_the_roles_of_the_page(private: PrivateServer, rights: Database, look: Callable[..., Found]) -> None:
     noted = {"schema": "note", "ownership": "note"}
     worker = look(private.url("worker", "rights", sslmode="disable"))
-    assert verdicts(worker) == noted | {"tables": "ok"}
+    assert verdicts(worker) == noted | {"tables": "ok", "refresh": "ok"}
     reader = look(private.url("reader", "rights", sslmode="disable"))
-    assert verdicts(reader) == noted | {"tables": "warning"}
+    assert verdicts(reader) == noted | {"tables": "warning", "refresh": "note"}
     assert "reader can read only" in reader["privileges.tables"].result
     owner = look(f"postgresql://htc@/rights?host={private.socket_dir}&port={private.port}")
     assert set(verdicts(owner).values()) == {"ok"}
@@ -328,7 +328,12 @@ def test_the_roles_of_the_page(private: PrivateServer, rights: Database, look: C
     assert worker["privileges.schema"].details["create"] is False
     # What the doctor advises the reader to be granted makes it a worker.
     change(rights, re.findall(r"`(GRANT [^`]+)`", reader["privileges.tables"].action)[0])
-    assert verdicts(look(private.url("reader", "rights", sslmode="disable"))) == noted | {"tables": "ok"}
+    assert verdicts(look(private.url("reader", "rights", sslmode="disable"))) == noted | {"tables": "ok", "refresh": "warning"}
+    # And what it advises then lets it refresh the ranking.
+    told = look(private.url("reader", "rights", sslmode="disable"))["privileges.refresh"].action
+    change(rights, told.removeprefix("as the owner: ").strip("`"))
+    with Database.connect_to(user_url(private.url("reader", "rights", sslmode="disable"))) as database:
+        assert refresh_rankings(database).newer_rows == 0
 
 
 def test_the_roles_of_the_page_can_do_what_it_says(
@@ -340,6 +345,8 @@ def test_the_roles_of_the_page_can_do_what_it_says(
         finish_run(database, run)
         assert set_aside(database, [first.id]) == 1
         assert [s.is_new for s in save(database, [make_prediction(1)])] == [False]
+        assert refresh_rankings(database).newer_rows == 0
+        assert top_formulas(database).rows
         export_everything(database, tmp_path / "all")
         for conflict in ("skip", "update"):
             load_everything(database, tmp_path / "all", on_conflict=conflict)
@@ -347,6 +354,8 @@ def test_the_roles_of_the_page_can_do_what_it_says(
         export_everything(database, tmp_path / "again")
         with pytest.raises(StoreError, match="permission denied"):
             start_run(database, "batch", created_by="me")
+        with pytest.raises(StorageError, match="may not refresh"):
+            refresh_rankings(database)
 
 
 @pytest.mark.parametrize("table", ["runs", "bete_runs", "htc_predictions", "structures"])

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, text
 from htc.store.database import MINIMUM_MAJOR
 from htc.store.doctor.check import Check
 from htc.store.doctor.finding import Finding
+from htc.store.refresh_rights import function_sql, may_refresh
 
 if TYPE_CHECKING:
     from htc.store.database import Database
@@ -41,6 +42,11 @@ _OWNER = Check(
     "the user may not migrate: the tables belong to somebody else",
     "compared the owners of tables and views with the user's roles",
 )
+_REFRESH = Check(
+    "privileges.refresh",
+    "the user may not compute the ranking by formula anew",
+    "asked whether the user owns it, has MAINTAIN, or was lent the function that refreshes it",
+)
 _PRIVILEGES: Final = ("SELECT", "INSERT", "UPDATE", "DELETE")
 _DELETING: Final = frozenset({"idempotency_keys"})
 """Answers kept for a repeated request go when they have expired. Nothing else is ever removed."""
@@ -62,11 +68,13 @@ _UPDATING: Final[Mapping[str, str]] = {
     "idempotency_keys": "`htc serve`",
 }
 """Tables whose rows are changed, and the commands that do it."""
+_MAINTAIN_SINCE: Final = 17
+"""The first PostgreSQL with a privilege for refreshing what somebody else owns."""
 
 
 def not_asked(reason: str) -> list[Finding]:
     """The findings where there is no session to ask in."""
-    return [check.skipped(reason) for check in (_WRITABLE, _SCHEMA, _TABLES, _OWNER)]
+    return [check.skipped(reason) for check in (_WRITABLE, _SCHEMA, _TABLES, _OWNER, _REFRESH)]
 
 
 def not_answered(reason: str) -> list[Finding]:
@@ -177,7 +185,7 @@ def _check_tables(connection: Connection) -> list[Finding]:
     ).all()
     if not rows:
         reason = "there is no table of HTC yet"
-        return [_TABLES.skipped(reason), _OWNER.skipped(reason)]
+        return [_TABLES.skipped(reason), _OWNER.skipped(reason), _REFRESH.skipped(reason)]
     user, quoted = connection.execute(text("SELECT current_user, quote_ident(current_user)")).one()
     lacking = {
         privilege: [name for name, *_, missing in rows if privilege in missing and _needed(name, privilege)]
@@ -185,7 +193,34 @@ def _check_tables(connection: Connection) -> list[Finding]:
     }
     foreign = {name: owner for name, owner, ours, *_ in rows if not ours}
     powerful = {owner for _, owner, _, is_superuser, _ in rows if is_superuser}
-    return [_judge_rights(user, quoted, lacking, len(rows)), _judge_owner(user, quoted, foreign, powerful)]
+    return [
+        _judge_rights(user, quoted, lacking, len(rows)),
+        _judge_owner(user, quoted, foreign, powerful),
+        _check_refresh(connection, user, quoted),
+    ]
+
+
+def _check_refresh(connection: Connection, user: str, quoted: str) -> Finding:
+    if may_refresh(connection):
+        return _REFRESH.ok(f"{user} may refresh top_superconductors")
+    schema, major = connection.execute(
+        text(
+            "SELECT quote_ident(n.nspname), current_setting('server_version_num')::int / 10000"
+            " FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace"
+            " WHERE c.oid = to_regclass('top_superconductors')"
+        )
+    ).one_or_none() or (None, 0)
+    if schema is None:
+        return _REFRESH.skipped("there is no ranking by formula yet")
+    grant = (
+        f"GRANT MAINTAIN ON top_superconductors TO {quoted}"
+        if major >= _MAINTAIN_SINCE
+        else function_sql(schema, quoted)
+    )
+    result = f"{user} may not refresh top_superconductors: the ranking by formula stays as its owner left it"
+    if not connection.execute(text("SELECT has_table_privilege(to_regclass('bete_runs'), 'INSERT')")).scalar_one():
+        return _REFRESH.note(result, f"nothing, where it is to read only; else, as the owner: `{grant}`")
+    return _REFRESH.warning(result, f"as the owner: `{grant}`")
 
 
 def _needed(table: str, privilege: str) -> bool:
@@ -238,7 +273,7 @@ def _judge_owner(user: str, quoted: str, foreign: Mapping[str, str], powerful: I
     grantable = [owner for owner in owners if owner not in set(powerful)]
     return _OWNER.note(
         f"{', '.join(sorted(foreign))}: owned by {', '.join(owners)}, of which {user} is not a member",
-        f"needed only for `htc db upgrade` and to refresh the ranking: run them as {', '.join(owners)}"
+        f"needed only for `htc db upgrade`: run it as {', '.join(owners)}"
         + (f", or `GRANT {', '.join(grantable)} TO {quoted}`" if grantable == owners else ""),
         owners=dict(foreign),
     )
