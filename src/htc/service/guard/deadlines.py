@@ -20,8 +20,8 @@ _log = logging.getLogger(__name__)
 class Deadlines:
     """ASGI middleware: an answer begins within a time, or is a 503; one that has begun goes on, or is cut.
 
-    A stream (of events, of a batch, of a file) may last as long as it likes while it brings something. Time in
-    which the client does not take what is there does not count: ``GuardedProtocol`` has a limit for that.
+    A stream (of events, of a batch, of a file) may last as long as it likes while it brings something. Time
+    in which the client takes nothing does not count: ``GuardedProtocol`` has a limit for that.
     A stream that is cut lacks its end, so that nobody takes it for whole. Work in a thread cannot be broken
     off: it goes on to its end, unheard.
 
