@@ -328,9 +328,10 @@ def test_the_roles_of_the_page(private: PrivateServer, rights: Database, look: C
     assert worker["privileges.schema"].details["create"] is False
     # What the doctor advises the reader to be granted makes it a worker.
     change(rights, re.findall(r"`(GRANT [^`]+)`", reader["privileges.tables"].action)[0])
-    assert verdicts(look(private.url("reader", "rights", sslmode="disable"))) == noted | {"tables": "ok", "refresh": "warning"}
+    granted = look(private.url("reader", "rights", sslmode="disable"))
+    assert verdicts(granted) == noted | {"tables": "ok", "refresh": "warning"}
     # And what it advises then lets it refresh the ranking.
-    told = look(private.url("reader", "rights", sslmode="disable"))["privileges.refresh"].action
+    told = granted["privileges.refresh"].action
     change(rights, told.removeprefix("as the owner: ").strip("`"))
     with Database.connect_to(user_url(private.url("reader", "rights", sslmode="disable"))) as database:
         assert refresh_rankings(database).newer_rows == 0

@@ -218,7 +218,8 @@ def _check_refresh(connection: Connection, user: str, quoted: str) -> Finding:
         else function_sql(schema, quoted)
     )
     result = f"{user} may not refresh top_superconductors: the ranking by formula stays as its owner left it"
-    if not connection.execute(text("SELECT has_table_privilege(to_regclass('bete_runs'), 'INSERT')")).scalar_one():
+    writes = text("SELECT has_table_privilege(to_regclass('bete_runs'), 'INSERT')")
+    if not connection.execute(writes).scalar_one():
         return _REFRESH.note(result, f"nothing, where it is to read only; else, as the owner: `{grant}`")
     return _REFRESH.warning(result, f"as the owner: `{grant}`")
 
