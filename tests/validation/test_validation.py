@@ -48,7 +48,7 @@ def test_a_resample_is_the_sample_with_its_pairs_repeated() -> None:
 
     weights = rng.integers(0, 3, 40)
     drawn = np.repeat(np.arange(40), weights)
-    measures = _measures(x, y, None, None)
+    measures = _measures(x, y, None, None, 1.0)
     repeated = metrics_of(x[drawn].tolist(), y[drawn].tolist(), n_resamples=0)
     for name, measure in measures.items():
         if measure is not None:

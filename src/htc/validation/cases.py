@@ -35,6 +35,8 @@ class View:
     """The figure that says most here."""
     headline_part: str = "all"
     """The part whose figures stand for the view; with another than ``all`` there is none of all pairs."""
+    mape_from: float = 1.0
+    """Smallest known value that a relative error is taken of, in the unit."""
     case_tolerance: float = 0.5
     """How much more a case may be off than in the run before, in the unit."""
     case_tolerance_share: float = 0.05

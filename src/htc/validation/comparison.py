@@ -81,7 +81,7 @@ def compare(
 
 
 def _figures(view: View, before: Sequence[Point], now: Sequence[Point]) -> list[dict[str, Any]]:
-    was, this = _all(before), _all(now)
+    was, this = _all(view, before), _all(view, now)
     found = []
     for name in (*_ERRORS, *_SHARES):
         a, b = was[name], this[name]
@@ -93,12 +93,13 @@ def _figures(view: View, before: Sequence[Point], now: Sequence[Point]) -> list[
     return found
 
 
-def _all(points: Sequence[Point]) -> Mapping[str, float | None]:
+def _all(view: View, points: Sequence[Point]) -> Mapping[str, float | None]:
     found = metrics_of(
         [p.known for p in points],
         [p.predicted for p in points],
         [None if p.lower_95 is None or p.upper_95 is None else (p.lower_95, p.upper_95) for p in points],
         within=[p.within for p in points],
+        mape_from=view.mape_from,
         n_resamples=0,
     )
     return {name: getattr(found, name) for name in (*_ERRORS, *_SHARES)}

@@ -24,10 +24,11 @@ Method = Literal["exponential", "allen_dynes_f1", "allen_dynes", "eliashberg", "
 CONFIRMED_BY: Final = {
     "text": "read in the text of the paper or of its preprint",
     "data": "read in the published data set",
+    "output": "read in the output of the code that computed it",
     "secondary": "read in another work that quotes it",
     "none": "not confirmed: from memory, and not counted",
 }
-Confirmation = Literal["text", "data", "secondary", "none"]
+Confirmation = Literal["text", "data", "output", "secondary", "none"]
 
 _DOI: Final = r"^10\.\d{4,9}/\S+$"
 

@@ -10,7 +10,7 @@ interval is that of the percentiles, and is given from :data:`FEWEST_FOR_INTERVA
 | ``rmse`` | root of the mean of (y - x)^2 |
 | ``bias`` | mean of y - x |
 | ``r2`` | 1 - sum (y - x)^2 / sum (x - mean x)^2 |
-| ``mape`` | mean of abs(y - x)/x over the pairs with x >= :data:`MAPE_FROM` |
+| ``mape`` | mean of abs(y - x)/x over the pairs with x >= ``mape_from`` |
 | ``spearman`` | correlation of the ranks, equal values sharing their mean rank |
 | ``median_factor`` | median of exp abs(ln y/x) over the pairs with both above :data:`FACTOR_FROM` |
 | ``coverage`` | share of x inside the interval stated for y, of the pairs that have one |
@@ -31,7 +31,7 @@ __all__ = ["FACTOR_FROM", "FEWEST_FOR_INTERVAL", "FIGURES", "MAPE_FROM", "Metric
 FloatArray = NDArray[np.float64]
 
 MAPE_FROM: Final = 1.0
-"""Smallest known value, in its unit (K for Tc), that a relative error is taken of."""
+"""Smallest known value that a relative error is taken of, where a view names no other; K for Tc."""
 FACTOR_FROM: Final = 0.1
 """Smallest value that a factor is taken of."""
 FEWEST_FOR_INTERVAL: Final = 8
@@ -70,6 +70,7 @@ def metrics_of(
     *,
     within: Sequence[bool | None] | None = None,
     groups: Sequence[str] | None = None,
+    mape_from: float = MAPE_FROM,
     n_resamples: int = N_RESAMPLES,
 ) -> Metrics:
     """Metrics of pairs.
@@ -80,6 +81,7 @@ def metrics_of(
         intervals: 95 % interval of each prediction, None where it has none.
         within: whether each agrees within its own tolerance, None where it states none.
         groups: composition of each: these are resampled; without, each pair is its own.
+        mape_from: smallest known value that a relative error is taken of.
         n_resamples: bootstrap resamples.
     """
     x, y = np.asarray(known, dtype=np.float64), np.asarray(predicted, dtype=np.float64)
@@ -88,7 +90,9 @@ def metrics_of(
         return Metrics(0, 0)
     _, group = np.unique(np.asarray(groups if groups is not None else range(n)), return_inverse=True)
     n_groups = int(group.max()) + 1
-    figures = {name: measure for name, measure in _measures(x, y, intervals, within).items() if measure}
+    figures = {
+        name: measure for name, measure in _measures(x, y, intervals, within, mape_from).items() if measure
+    }
     values = {name: _number(measure(np.ones((1, n)))) for name, measure in figures.items()}
     spread: dict[str, tuple[float, float]] = {}
     if n_groups >= FEWEST_FOR_INTERVAL and n_resamples > 0:
@@ -113,13 +117,14 @@ def _measures(
     y: FloatArray,
     intervals: Sequence[tuple[float, float] | None] | None,
     within: Sequence[bool | None] | None,
+    mape_from: float,
 ) -> dict[str, Measure | None]:
     error = y - x
     enough = len(x) >= 3
     both = (x > FACTOR_FROM) & (y > FACTOR_FROM)
     with np.errstate(divide="ignore", invalid="ignore"):
         factor = np.where(both, np.exp(np.abs(np.log(np.where(both, y / x, 1.0)))), 0.0)
-    large = x >= MAPE_FROM
+    large = x >= mape_from
     has = np.array([i is not None for i in intervals]) if intervals else np.zeros(len(x), dtype=bool)
     inside = np.array(
         [i is not None and i[0] <= v <= i[1] for v, i in zip(x, intervals or [None] * len(x), strict=True)]

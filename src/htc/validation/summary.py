@@ -96,10 +96,10 @@ def _parts(view: View, points: Sequence[Point]) -> dict[str, dict[str, Any]]:
     for key in dict.fromkeys(key for p in points for key in p.groups):
         for value in sorted({p.groups[key] for p in points if key in p.groups}):
             parts[f"{key}: {value}"] = [p for p in points if p.groups.get(key) == value]
-    return {name: _metrics(some) for name, some in parts.items()}
+    return {name: _metrics(view, some) for name, some in parts.items()}
 
 
-def _metrics(points: Sequence[Point]) -> dict[str, Any]:
+def _metrics(view: View, points: Sequence[Point]) -> dict[str, Any]:
     return as_values(
         metrics_of(
             [p.known for p in points],
@@ -107,5 +107,6 @@ def _metrics(points: Sequence[Point]) -> dict[str, Any]:
             [None if p.lower_95 is None or p.upper_95 is None else (p.lower_95, p.upper_95) for p in points],
             within=[p.within for p in points],
             groups=[p.formula for p in points],
+            mape_from=view.mape_from,
         )
     )

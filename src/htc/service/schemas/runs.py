@@ -235,7 +235,7 @@ class ValidationMetrics(BaseModel):
     bias: float | None = Field(description="Mean of judged minus known.")
     r2: float | None = Field(description="Coefficient of determination.")
     mape: float | None = Field(
-        description="Mean relative error, as a share, of the pairs whose known value is at least 1."
+        description="Mean relative error, as a share, of pairs whose known value is at least `mape_from`."
     )
     spearman: float | None = Field(description="Rank correlation.")
     median_factor: float | None = Field(description="Median factor between judged and known, above 0.1.")
@@ -281,6 +281,7 @@ class ValidationView(BaseModel):
     group: str | None = Field(description="Key of the groups of the points that a plot tells apart.")
     headline: str = Field(description="The figure that says most.")
     headline_part: str = Field(description="The part whose figures stand for the view.")
+    mape_from: float = Field(description="Smallest known value that a relative error is taken of.")
     parts: dict[str, ValidationMetrics] = Field(description="Metrics of all pairs and of parts of them.")
 
 

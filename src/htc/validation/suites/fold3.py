@@ -47,6 +47,7 @@ _VIEWS: Final = (
         known="calculated λ",
         predicted="predicted λ",
         group="confidence",
+        mape_from=0.1,
         case_tolerance=0.05,
     ),
     View(
