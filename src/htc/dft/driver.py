@@ -6,7 +6,7 @@ from typing import Final
 
 from htc.dft.qe_inputs import DYN
 
-__all__ = ["run_script", "slurm_script"]
+__all__ = ["epw_script", "run_script", "slurm_script"]
 
 _RUN: Final = r"""#!/bin/sh
 # Runs the calculation of this folder; started again, it goes on after the last finished step.
@@ -83,7 +83,7 @@ while [ "$q" -le "$nq" ]; do
     sed -e "s/start_q = 1\$/start_q = $q/" -e "s/last_q = 1\$/last_q = $q/" ph.in > "ph.q$q.in"
   fi
   step "ph.q$q" ph.x $POOLS
-  nq=$(awk 'NR == 2 { print $1 + 0 }' @DYN@0)
+@SAVE@  nq=$(awk 'NR == 2 { print $1 + 0 }' @DYN@0)
   q=$((q + 1))
 done
 stale=$again
@@ -115,6 +115,36 @@ mv lambda.part lambda.out
 echo "$(date '+%F %T') done: htc dft parse $(pwd)"
 """
 
+_SAVE: Final = r"""  if [ "$stale" = 1 ]; then
+    # What EPW needs of each q point; the next one starts from nothing.
+    mkdir -p save/crystal.phsave
+    cp "@DYN@$q" "save/crystal.dyn_q$q"
+    if [ "$q" = 1 ]; then cp out/_ph0/crystal.dvscf1 save/crystal.dvscf_q1
+    else cp "out/_ph0/crystal.q_$q/crystal.dvscf1" "save/crystal.dvscf_q$q"; fi
+    cp out/_ph0/crystal.phsave/patterns.* save/crystal.phsave/
+  fi
+"""
+
+_EPW: Final = r"""#!/bin/sh
+# EPW after run.sh has finished: look epw.in and epw_nscf.in through first. The Wannier functions in them are
+# a guess; compare the bands they interpolate with pw.x's before you believe a number.
+set -eu
+cd "$(dirname "$0")"
+MPIRUN=${MPIRUN:-}
+BIN=${QE_BIN:+$QE_BIN/}
+[ -f alpha2F.dat ] && [ -d save ] || { echo "run.sh has not finished" >&2; exit 1; }
+rm -rf epw_out
+mkdir -p epw_out/crystal.save
+for file in out/crystal.save/*; do
+  case $file in *wfc*) ;; *) cp "$file" epw_out/crystal.save/ ;; esac
+done
+$MPIRUN "${BIN}pw.x" -in epw_nscf.in > epw_nscf.out
+fermi=$(awk '/the Fermi energy is/ { e = $(NF - 1) } END { print e }' scf.out)
+sed "s/scdm_mu = 0\$/scdm_mu = $fermi/" epw.in > epw_run.in
+# One pool a process is what EPW asks for.
+$MPIRUN "${BIN}epw.x" ${NPOOL:+-nk $NPOOL} -in epw_run.in > epw.out
+"""
+
 _SLURM: Final = """#!/bin/sh
 #SBATCH --job-name={name}
 #SBATCH --nodes=1
@@ -141,9 +171,15 @@ def run_script(mu_star: float, *, epw: bool = False) -> str:
     """
     return (
         _RUN.replace("@EPW_INPUT@", " epw_nscf" if epw else "")
+        .replace("@SAVE@", _SAVE if epw else "")
         .replace("@MU_STAR@", f"{mu_star:g}")
         .replace("@DYN@", DYN)
     )
+
+
+def epw_script() -> str:
+    """The script that runs EPW on what ``run.sh`` left behind."""
+    return _EPW
 
 
 def slurm_script(name: str, *, tasks: int = 16, hours: int = 24, pools: int = 4) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from htc.dft.doubts import doubts_about
-from htc.dft.driver import run_script, slurm_script
+from htc.dft.driver import epw_script, run_script, slurm_script
 from htc.dft.manifest import MANIFEST, Manifest, digests, write_manifest
 from htc.dft.meshes import Meshes, choose_meshes
 from htc.dft.pseudopotentials import Cutoffs, choose_pseudopotentials, cutoffs_for
@@ -136,6 +136,8 @@ def prepare(
             f"ecutwfc ({cutoffs.wavefunction_ry:g} Ry) before you believe the phonons"
         )
     files["run.sh"] = run_script(settings.mu_star, epw=settings.epw)
+    if settings.epw:
+        files["run_epw.sh"] = epw_script()
     formula = cell.composition.reduced_formula
     files["run.slurm"] = slurm_script(f"elph-{formula}")
     manifest = Manifest(
@@ -179,8 +181,9 @@ def _write(folder: Path, files: Mapping[str, str], manifest: Manifest, pseudopot
             shutil.copyfile(path, folder / "pseudo" / path.name)
         for name, text in files.items():
             (folder / name).write_text(text, encoding="utf-8")
-        for name in ("run.sh", "run.slurm"):
-            (folder / name).chmod(0o755)
+        for name in files:
+            if name.startswith("run"):
+                (folder / name).chmod(0o755)
         # Last: a folder with a manifest is whole.
         write_manifest(manifest, folder)
     except OSError as error:

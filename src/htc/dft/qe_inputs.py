@@ -20,6 +20,7 @@ __all__ = ["DEFAULT_SIGMAS", "DYN", "PREFIX", "input_files", "namelist"]
 PREFIX: Final = "crystal"
 DYN: Final = "el.dyn"
 OUTDIR: Final = "./out"
+EPW_OUTDIR: Final = "./epw_out/"
 KBAR_PER_GPA: Final = 10.0
 DEFAULT_SIGMAS: Final = 10
 """``el_ph_nsigma`` of every version; q2r.x and matdyn.x before 6.4 know this number only."""
@@ -209,15 +210,15 @@ def _epw(
         cutoffs,
         settings,
         listed,
-        control={"calculation": "nscf"},
-        system={"nbnd": round(electrons / 2) + 2 * wannier, "nosym": False},
+        control={"calculation": "nscf", "outdir": EPW_OUTDIR, "tprnfor": None, "tstress": None},
+        system={"nbnd": round(electrons / 2) + 2 * wannier},
     )
     fine = {f"n{axis}f{n}": 3 * m for axis in "kq" for n, m in enumerate(meshes.q, 1)}
     epw = namelist(
         "inputepw",
         {
             "prefix": PREFIX,
-            "outdir": OUTDIR,
+            "outdir": EPW_OUTDIR,
             "dvscf_dir": "./save",
             "ep_coupling": True,
             "elph": True,
@@ -230,6 +231,9 @@ def _epw(
             "auto_projections": True,
             "scdm_proj": True,
             "scdm_entanglement": "erfc",
+            # run_epw.sh puts the Fermi level here.
+            "scdm_mu": 0.0,
+            "scdm_sigma": 5.0,
             "iverbosity": 0,
             "fsthick": 0.4,
             "degaussw": 0.10,
@@ -237,6 +241,8 @@ def _epw(
             "nqstep": 500,
             "ephwrite": True,
             "mp_mesh_k": True,
+            "nstemp": 1,
+            "temps": 5.0,
             "eliashberg": True,
             "liso": True,
             "limag": True,
