@@ -22,6 +22,7 @@ from htc.cli import (
     import_,
     keys,
     model,
+    optimize,
     predict,
     runs,
     screen,
@@ -67,6 +68,7 @@ app.add_typer(model.app, name="model")
 app.add_typer(db.app, name="db")
 app.add_typer(telemetry.app, name="telemetry")
 app.add_typer(keys.app, name="keys")
+app.add_typer(optimize.app, name="optimize")
 app.add_typer(runs.app, name="runs")
 screen.register(app)
 validate.register(app)

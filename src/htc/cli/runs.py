@@ -95,16 +95,16 @@ def show(
 
     Example: `htc runs show 06dc4a52`
     """
-    from htc.jobs.fronts import front_as_json
+    from htc.jobs.fronts import front_as_json, goal_of
     from htc.store import Database
     from htc.store.jobs import items_of, run_summary
 
     with Database.open() as database:
         summary = run_summary(database, _whole_id(database, run))
         page = items_of(database, summary.run_id, n, after=after, state="failed" if failed else None)
-        pareto = (summary.result or {}).get("pareto") or front_as_json(
-            database, summary.run_id, _objectives(summary)
-        )
+        goal = goal_of(summary.request)
+        wanted = () if goal is None else (goal.objectives, goal.constraints)
+        pareto = (summary.result or {}).get("pareto") or front_as_json(database, summary.run_id, *wanted)
     if as_json:
         print_json(
             {
@@ -170,14 +170,6 @@ def _whole_id(database: Database, given: str) -> str:
     return given if given in found else found[0]
 
 
-def _objectives(summary: RunSummary) -> Any:
-    if summary.kind != "optimize" or summary.request is None:
-        return None
-    from htc.discovery import OptimizeRequest
-
-    return OptimizeRequest.model_validate(summary.request).objectives
-
-
 def _progress(row: RunSummary) -> str:
     of = "" if row.total is None else f" of {row.total:,}"
     failed = f" ({row.failed:,} failed)" if row.failed else ""
@@ -187,6 +179,9 @@ def _progress(row: RunSummary) -> str:
 def _outcome(item: RunItem) -> str:
     if item.error is not None:
         return f"failed: {item.error.get('what')}"
+    measured = item.values.get("measured")
+    if measured is not None:
+        return "told: " + ", ".join(f"{column} {value:g}" for column, value in measured.items())
     p = item.prediction
     if p is None:
         return "done"

@@ -11,9 +11,8 @@ from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from htc.discovery import Objective, OptimizeRequest
 from htc.errors import BusyError, InputError, NotFoundError, StoreError
-from htc.jobs.fronts import front_as_json
+from htc.jobs.fronts import front_as_json, goal_of
 from htc.service.schemas.runs import (
     ParetoAnswer,
     ResultsAnswer,
@@ -124,10 +123,12 @@ def _front(database: Database, run: RunSummary) -> dict[str, Any]:
     key = (run.run_id, run.done)
     found = _fronts.get(key)
     if found is None:
-        objectives: list[Objective] | None = None
-        if run.kind == "optimize" and run.request is not None:
-            objectives = OptimizeRequest.model_validate(run.request).objectives
-        found = front_as_json(database, run.run_id, objectives)
+        goal = goal_of(run.request)
+        found = (
+            front_as_json(database, run.run_id)
+            if goal is None
+            else front_as_json(database, run.run_id, goal.objectives, goal.constraints)
+        )
         _fronts[key] = found
         while len(_fronts) > _FRONTS:
             _fronts.popitem(last=False)

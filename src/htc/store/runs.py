@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from sqlalchemy import func, insert, select, update
@@ -14,6 +14,8 @@ from htc.store.tables import campaigns, runs
 from htc.version import __version__
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from htc.store.database import Database
 
 __all__ = [
@@ -97,6 +99,7 @@ def start_run(
     settings: Mapping[str, Any] | None = None,
     campaign: str | None = None,
     parent: str | None = None,
+    also: Callable[[Connection, str], None] | None = None,
 ) -> str:
     """Open a run and return its id, for :func:`htc.store.save`.
 
@@ -108,6 +111,7 @@ def start_run(
         settings: what it was started with, JSON-ready. Equal settings get an equal ``settings_hash``.
         campaign: id from :func:`start_campaign`.
         parent: id of the run that this one is a part of.
+        also: writes what belongs to the run, given its id, in the same transaction.
 
     Raises:
         StoreError: there is no such campaign or parent, or the database refused.
@@ -126,6 +130,8 @@ def start_run(
                 program_version=__version__,
             )
         )
+        if also is not None:
+            also(connection, run_id)
     return run_id
 
 

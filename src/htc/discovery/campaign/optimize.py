@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Final
 
-from htc.discovery.campaign.base import Table
-from htc.discovery.campaign.stages import Keep
-from htc.discovery.requests import Objective, default_objectives
+from pydantic import ConfigDict, Field
 
-__all__ = ["OptimizeTable"]
+from htc.discovery.requests import Goal, StabilityWish
+from htc.prediction.record import ModelTier
+
+__all__ = ["MAX_POOL", "OptimizeTable"]
+
+MAX_POOL: Final = 20_000
+"""Candidates times pressures of an optimisation, which keeps them all in mind."""
 
 
-class OptimizeTable(Table):
-    """Objectives, constraints and budget of an optimisation."""
+class OptimizeTable(Goal):
+    """Objectives, constraints and budget of an optimisation, and how it chooses."""
 
-    objectives: list[Objective] = Field(
-        default_factory=default_objectives,
-        min_length=1,
-        max_length=4,
-        description="What to have more or less of.",
+    model_config = ConfigDict(frozen=True)
+
+    pool: int = Field(
+        default=5000,
+        ge=1,
+        le=MAX_POOL,
+        description="Candidates times pressures to choose from: of a larger space so many are drawn.",
     )
-    constraints: Keep = Field(default_factory=Keep, description="What a result must fulfil to count.")
-    budget: int = Field(default=100, ge=1, description="How many are judged.")
-    batch_size: int = Field(default=8, ge=1, le=256, description="How many are chosen at once.")
+    tier: ModelTier | None = Field(
+        default=None, description="Tier of the model that judges, where the model does; null: HTC_TIER."
+    )
+    stability: StabilityWish = Field(
+        default="none",
+        description="What the model's judgement includes beside Tc: none, hull (seconds a crystal), full "
+        "(phonons too, minutes).",
+    )

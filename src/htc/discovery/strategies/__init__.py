@@ -11,11 +11,11 @@ from htc.discovery.strategies.simple import Chance, Greedy
 __all__ = ["Chance", "Greedy", "Optimiser", "Strategy", "strategy_for", "wanted_of"]
 
 
-def wanted_of(goal: Goal) -> int | None:
-    """How many of the best are sought: as asked for, or a quarter of the budget with one objective."""
-    if goal.wanted is None and len(goal.objectives) == 1:
-        return max(1, goal.budget // 4)
-    return goal.wanted
+def wanted_of(goal: Goal) -> int:
+    """How many of the best are sought: as asked for; else a quarter of the budget, or 2 of a front."""
+    if goal.wanted is not None:
+        return goal.wanted
+    return max(1, goal.budget // 4) if len(goal.objectives) == 1 else 2
 
 
 def strategy_for(goal: Goal, pool: Pool, seed: int) -> Strategy:
@@ -38,8 +38,4 @@ def strategy_for(goal: Goal, pool: Pool, seed: int) -> Strategy:
         from htc.discovery.strategies.botorch import GaussianProcesses
 
         return GaussianProcesses(pool, goal.objectives, goal.constraints, seed)
-    if goal.strategy == "evolve":
-        from htc.discovery.strategies.evolve import Evolution
-
-        return Evolution(pool, goal.objectives, goal.constraints, seed)
     return Optimiser.of(pool, goal.objectives, goal.constraints, wanted=wanted_of(goal), seed=seed)

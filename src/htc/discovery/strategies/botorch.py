@@ -1,9 +1,9 @@
 """Gaussian processes fitted to what was judged, and BoTorch's noisy expected hypervolume improvement.
 
-A process for each column that is not certain, with a Matérn kernel and a learned length for each feature: the
-cheap model's prediction of the column, of ln lambda and ln omega_log, and the main components of the composition. The
-batch is chosen jointly from the candidates left (qLogNEHVI, Ament et al. 2023, arXiv:2310.20708; with one
-objective qLogNEI). Until enough is judged to fit anything, the choice is that of ``greedy``.
+A process for each column that is not certain, with a learned length for each feature: the cheap model's
+predictions of Tc, ln lambda and ln omega_log, and the main components of the composition. The batch is
+chosen jointly from the candidates left (qLogNEHVI, Ament et al. 2023, arXiv:2310.20708; with one objective
+qLogNEI). Until enough is judged to fit anything, the choice is that of ``greedy``.
 
 Unlike ``hypervolume`` it does not take over the model's stated uncertainty: it learns how wrong the model is.
 """
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -39,6 +40,26 @@ _AT_ONCE: Final = 512
 _CONSIDERED: Final = 2000
 """Candidates, those of best prediction, that a batch is chosen from in a large pool."""
 
+_ACQUISITION: Final = (
+    "botorch.acquisition.logei",
+    "botorch.acquisition.multi_objective.logei",
+    "botorch.acquisition.objective",
+    "botorch.optim",
+)
+_MODEL: Final = (
+    "botorch.fit",
+    "botorch.models",
+    "botorch.models.deterministic",
+    "botorch.models.model",
+    "botorch.models.transforms",
+    "gpytorch.mlls",
+)
+
+
+def _module(name: str) -> Any:
+    """A module of the extra; by name, because type checkers may not have it."""
+    return import_module(name)
+
 
 class GaussianProcesses(Strategy):
     """The strategy ``botorch``; arguments as of :class:`Strategy`.
@@ -57,7 +78,7 @@ class GaussianProcesses(Strategy):
         """Begin with nothing judged."""
         super().__init__(pool, objectives, constraints, seed)
         try:
-            import botorch  # noqa: F401  # to know now
+            _module("botorch")
         except ImportError as error:
             raise MissingExtraError(
                 "the strategy botorch needs BoTorch", hint='pip install "htc[bo]"'
@@ -95,14 +116,8 @@ class GaussianProcesses(Strategy):
 
     def _chosen(self, n: int, free: NDArray[np.int64]) -> list[int]:
         import torch
-        from botorch.acquisition.logei import qLogNoisyExpectedImprovement
-        from botorch.acquisition.multi_objective.logei import (
-            qLogNoisyExpectedHypervolumeImprovement,
-        )
-        from botorch.acquisition.multi_objective.objective import GenericMCMultiOutputObjective
-        from botorch.acquisition.objective import GenericMCObjective
-        from botorch.optim import optimize_acqf_discrete
 
+        single, several, objectives, optim = map(_module, _ACQUISITION)
         model = self._fitted()
         judged = torch.from_numpy(self._inputs(np.array(self.order)))
         choices = torch.from_numpy(self._inputs(free))
@@ -112,16 +127,19 @@ class GaussianProcesses(Strategy):
         if bounds:
             common["constraints"] = bounds
         if n_objectives == 1:
-            acquisition = qLogNoisyExpectedImprovement(
-                **common, objective=GenericMCObjective(lambda values, X=None: self._good(values)[..., 0])
+            acquisition: Any = single.qLogNoisyExpectedImprovement(
+                **common,
+                objective=objectives.GenericMCObjective(lambda values, **_: self._good(values)[..., 0]),
             )
         else:
-            acquisition = qLogNoisyExpectedHypervolumeImprovement(
+            acquisition = several.qLogNoisyExpectedHypervolumeImprovement(
                 **common,
                 ref_point=[0.0] * n_objectives,
-                objective=GenericMCMultiOutputObjective(lambda values, X=None: self._good(values)),
+                objective=_module(
+                    "botorch.acquisition.multi_objective.objective"
+                ).GenericMCMultiOutputObjective(lambda values, **_: self._good(values)),
             )
-        picked, _ = optimize_acqf_discrete(
+        picked, _ = optim.optimize_acqf_discrete(
             acquisition, q=n, choices=choices, max_batch_size=_AT_ONCE, unique=True
         )
         where = {tuple(row): i for i, row in reversed(list(enumerate(choices.tolist())))}
@@ -163,46 +181,36 @@ class GaussianProcesses(Strategy):
 
     def _fitted(self) -> Any:
         import torch
-        from botorch.fit import fit_gpytorch_mll
-        from botorch.models import ModelListGP, SingleTaskGP
-        from botorch.models.deterministic import GenericDeterministicModel
-        from botorch.models.model import ModelList
-        from botorch.models.transforms import Standardize
-        from gpytorch.mlls import ExactMarginalLogLikelihood
 
+        fit, kinds, deterministic, lists, transforms, mlls = map(_module, _MODEL)
         models: list[Any] = []
-        certain = 0
+        n_features, certain = self._features.shape[1], 0
         for k, column in enumerate(self.columns):
             if column in self.pool.known:
                 # The inputs end with the certain columns, as they are.
-                place = len(self._features[0]) + certain
+                place = n_features + certain
                 certain += 1
                 models.append(
-                    GenericDeterministicModel(lambda X, place=place: X[..., place : place + 1], num_outputs=1)
+                    deterministic.GenericDeterministicModel(
+                        lambda inputs, place=place: inputs[..., place : place + 1], num_outputs=1
+                    )
                 )
                 continue
             told = np.flatnonzero(np.isfinite(self.values[:, k]))
             if len(told) < 2:
                 hoped = float(self._hoped(k)[0])
                 models.append(
-                    GenericDeterministicModel(
-                        lambda X, v=hoped: torch.full_like(X[..., :1], v), num_outputs=1
+                    deterministic.GenericDeterministicModel(
+                        lambda inputs, v=hoped: torch.full_like(inputs[..., :1], v), num_outputs=1
                     )
                 )
                 continue
             inputs = torch.from_numpy(self._inputs(np.array(self.order)[told]))
             values = torch.from_numpy(self.values[told, k : k + 1])
-            gp = SingleTaskGP(inputs, values, outcome_transform=Standardize(m=1))
-            gp.covar_module.active_dims = torch.arange(len(self._features[0]))
-            fit_gpytorch_mll(ExactMarginalLogLikelihood(gp.likelihood, gp))
-            models.append(gp)
-        if len(models) == 1:
-            return models[0]
-        return (
-            ModelListGP(*models)
-            if certain == 0 and all(hasattr(m, "likelihood") for m in models)
-            else (ModelList(*models))
-        )
+            process = kinds.SingleTaskGP(inputs, values, outcome_transform=transforms.Standardize(m=1))
+            fit.fit_gpytorch_mll(mlls.ExactMarginalLogLikelihood(process.likelihood, process))
+            models.append(process)
+        return models[0] if len(models) == 1 else lists.ModelList(*models)
 
     def _inputs(self, positions: NDArray[np.int64]) -> FloatArray:
         """Features of candidates, and their certain values; shape ``(len(positions), ...)``."""
@@ -213,9 +221,11 @@ class GaussianProcesses(Strategy):
         tc = self.pool.tc
         middle = tc.at(np.zeros(len(tc)))
         features = [np.sqrt(middle), tc.centre, np.log(tc.omega_log_k)]
-        for guess in self.pool.guesses.values():
-            if np.isfinite(guess).any():
-                features.append(np.where(np.isfinite(guess), guess, np.nanmean(guess)))
+        features += [
+            np.where(np.isfinite(guess), guess, np.nanmean(guess))
+            for guess in self.pool.guesses.values()
+            if np.isfinite(guess).any()
+        ]
         centred = self.pool.fractions - self.pool.fractions.mean(axis=0)
         _, _, axes = np.linalg.svd(centred, full_matrices=False)
         # The sign of an axis is a matter of the library; make it that of its largest part.

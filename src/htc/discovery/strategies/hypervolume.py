@@ -1,15 +1,16 @@
-"""Those first that are most likely to be among the best, or to enlarge the dominated hypervolume most.
+"""Those first that are likeliest to be among the best, for whatever compromise between the objectives.
 
 What is thought of a candidate is a distribution: of its Tc the one the cheap model states, of everything else
 what the candidates judged so far say. Judged candidates correct their relatives of similar composition.
 
 Samples of what the whole pool may turn out to be are drawn, each with a random direction in the space of the
-objectives: the compromise that somebody might prefer. How far a point reaches along a direction is what it
-adds to the hypervolume there (Golovin and Zhang, arXiv:2006.04655), so that any number of objectives costs
-the same. Where the best N are sought, a candidate counts for the share of samples in which it is among the N
-that reach furthest, those judged included; with one objective that is the probability to be among the best
-N of the pool, and no other choice of one batch finds more of them on average. Where the front alone is
-sought, each place of the batch goes to the candidate expected to enlarge the hypervolume most.
+objectives: the compromise that somebody might prefer. How far a point reaches along a direction is its part
+of the dominated hypervolume there (Golovin and Zhang, arXiv:2006.04655), so that any number of objectives
+costs the same. A candidate counts for the share of samples in which it is among the N that reach furthest,
+those judged included. With one objective that is the probability to be among the best N of the pool: no
+other choice of one batch finds more of them on average, if the distributions are right. With several and
+N = 1 it is the probability to be the one point of the front that dominates a direction. On labelled
+materials this found the front sooner than the expected gain of hypervolume, place by place, did.
 """
 
 from __future__ import annotations
@@ -31,10 +32,8 @@ __all__ = ["Optimiser", "reach"]
 
 FloatArray = NDArray[np.float64]
 
-_SAMPLES: Final = 128
-"""Samples of the pool that a gain of hypervolume is averaged over, for each place of a batch."""
-_COUNTED: Final = 512
-"""Samples that a probability is counted over, once a batch."""
+_SAMPLES: Final = 512
+"""Samples of the pool that a probability is counted over."""
 _AT_ONCE: Final = 1_000_000
 """Random numbers held at once."""
 
@@ -49,7 +48,7 @@ class Optimiser(Strategy):
         known: values that are certain, by column, e.g. the pressure; shapes ``(n,)``.
         guesses: first guesses by column, e.g. of the cheap model; NaN where there is none; shapes ``(n,)``.
         constraints: what a result must keep to count.
-        wanted: how many of the best are sought; None: the front alone.
+        wanted: how many of the best are sought, along every direction.
         seed: equal seed, equal choices.
 
     Raises:
@@ -65,11 +64,11 @@ class Optimiser(Strategy):
         known: Mapping[str, FloatArray] | None = None,
         guesses: Mapping[str, FloatArray] | None = None,
         constraints: Sequence[Constraint] = (),
-        wanted: int | None = None,
+        wanted: int = 1,
         seed: int = 0,
     ) -> None:
         """Begin with nothing judged."""
-        if wanted is not None and wanted < 1:
+        if wanted < 1:
             raise InputError(f"{wanted} of the best cannot be sought", where="wanted")
         super().__init__(Pool(tc, fractions, known or {}, guesses or {}), objectives, constraints, seed)
         self._wanted = wanted
@@ -81,7 +80,7 @@ class Optimiser(Strategy):
         objectives: Sequence[Objective],
         constraints: Sequence[Constraint] = (),
         *,
-        wanted: int | None = None,
+        wanted: int = 1,
         seed: int = 0,
     ) -> Optimiser:
         """The same from a pool."""
@@ -107,38 +106,11 @@ class Optimiser(Strategy):
         judged = self.judged_above()
         unit = np.concatenate([middle[free], judged]).max(axis=0)
         unit = np.where(unit > 0.0, unit, 1.0)
-        if self._wanted is not None:
-            return self._likely(n, rng, free, beliefs, judged / unit, unit, self._wanted)
-        chosen: list[int] = []
-        while len(chosen) < n and len(free):
-            # What was chosen a moment ago counts as if it had turned out as expected.
-            rivals = np.concatenate([judged, middle[chosen]]) / unit
-            gain, alone = np.zeros(len(free)), np.zeros(len(free))
-            for direction, drawn in self._samples(_SAMPLES, rng, free, beliefs, unit):
-                reached = reach(rivals[None], direction).max(axis=1, initial=0.0)
-                gain += np.maximum(reach(drawn, direction) - reached[:, None], 0.0).sum(axis=0)
-                alone += reach(middle[None, free] / unit, direction).sum(axis=0)
-            # Where no sample of any enlarges anything, what would dominate most by itself.
-            place = int(np.lexsort((free, -alone, -gain))[0])
-            chosen.append(int(free[place]))
-            free = np.delete(free, place)
-        return chosen
-
-    def _likely(
-        self,
-        n: int,
-        rng: np.random.Generator,
-        free: NDArray[np.int64],
-        beliefs: Sequence[Belief],
-        judged: FloatArray,
-        unit: FloatArray,
-        wanted: int,
-    ) -> list[int]:
         count, alone = np.zeros(len(free)), np.zeros(len(free))
-        for direction, drawn in self._samples(_COUNTED, rng, free, beliefs, unit):
+        for direction, drawn in self._samples(rng, free, beliefs, unit):
             own = reach(drawn, direction)
-            every = np.concatenate([own, reach(judged[None], direction)], axis=1)
-            place = max(every.shape[1] - wanted, 0)
+            every = np.concatenate([own, reach(judged[None] / unit, direction)], axis=1)
+            place = max(every.shape[1] - self._wanted, 0)
             last = np.partition(every, place, axis=1)[:, place]
             count += ((own >= last[:, None]) & (own > 0.0)).sum(axis=0)
             alone += own.sum(axis=0)
@@ -148,16 +120,15 @@ class Optimiser(Strategy):
 
     def _samples(
         self,
-        total: int,
         rng: np.random.Generator,
         free: NDArray[np.int64],
         beliefs: Sequence[Belief],
         unit: FloatArray,
     ) -> Iterator[tuple[FloatArray, FloatArray]]:
         """Directions, shape ``(m, 1, k)``, and what the free ones may turn out to be, ``(m, n, k)``."""
-        size = max(1, min(total, _AT_ONCE // len(self.pool)))
-        for start in range(0, total, size):
-            m = min(size, total - start)
+        size = max(1, min(_SAMPLES, _AT_ONCE // len(self.pool)))
+        for start in range(0, _SAMPLES, size):
+            m = min(size, _SAMPLES - start)
             direction = np.abs(rng.standard_normal((m, 1, len(self.objectives))))
             direction /= np.linalg.norm(direction, axis=2, keepdims=True)
             drawn = np.stack([b(rng, m) for b in beliefs], axis=-1)[:, free]

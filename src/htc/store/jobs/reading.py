@@ -13,7 +13,7 @@ from htc.errors import NotFoundError
 from htc.store import cursors
 from htc.store.listing import newest_first
 from htc.store.rankings import check_page
-from htc.store.tables import htc_predictions, jobs, runs
+from htc.store.tables import htc_predictions, jobs, run_items, runs
 
 if TYPE_CHECKING:
     from htc.store.database import Database
@@ -118,7 +118,10 @@ def run_summary(database: Database, run_id: str) -> RunSummary:
         NotFoundError: there is no such run.
         StoreError: the database does not answer.
     """
-    query = _summaries(jobs.c.request, jobs.c.result).where(runs.c.id == run_id)
+    # An optimisation whose evaluator is outside has no job: what was asked for is in the run.
+    request = sa.case((runs.c.kind == "optimize", sa.func.coalesce(jobs.c.request, runs.c.settings)))
+    query = _summaries(sa.func.coalesce(jobs.c.request, request).label("request"), jobs.c.result)
+    query = query.where(runs.c.id == run_id)
     with database.connect() as connection:
         # A text with NUL in it names nothing, and PostgreSQL would not even look.
         row = None if "\0" in run_id else connection.execute(query).one_or_none()
@@ -131,6 +134,12 @@ def run_summary(database: Database, run_id: str) -> RunSummary:
         stored = connection.execute(
             sa.select(sa.func.count()).where(p.experiment_id == run_id, p.deleted_at.is_(None))
         ).scalar_one()
+        i = run_items.c
+        told = connection.execute(
+            sa.select(sa.func.count(), sa.func.count().filter(i.state == "failed")).where(i.run_id == run_id)
+        ).one()
+    if told[0]:
+        return replace(summary, done=told[0], failed=told[1])
     return replace(summary, done=stored)
 
 
