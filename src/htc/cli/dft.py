@@ -41,6 +41,14 @@ class Code(StrEnum):
     qe = "qe"
 
 
+class RouteChoice(StrEnum):
+    """Whose spectrum is read, as an option of the command line."""
+
+    matdyn = "matdyn"
+    lambda_x = "lambda"
+    epw = "epw"
+
+
 @dataclass(frozen=True, slots=True)
 class _Chosen:
     """A crystal to be calculated."""
@@ -238,6 +246,14 @@ def parse(
             "--pressure", metavar="GPA", help="Of the calculation. [default: that of htc.json, else 0]"
         ),
     ] = None,
+    route: Annotated[
+        RouteChoice | None,
+        typer.Option(
+            "--route",
+            help="Whose spectrum: matdyn (interpolated between q points), lambda (summed over them) or epw. "
+            "[default: the first that is there]",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Read finished runs: refused where something is wrong with them, else lambda, Tc and their intervals.
@@ -260,7 +276,14 @@ def parse(
     for folder in folders:
         try:
             found.append(
-                read(folder, formula=formula, structure=crystal, mu_star=mu_star, pressure_gpa=pressure)
+                read(
+                    folder,
+                    formula=formula,
+                    structure=crystal,
+                    mu_star=mu_star,
+                    pressure_gpa=pressure,
+                    route=None if route is None else route.value,
+                )
             )
         except HTCError as error:
             if len(folders) == 1:

@@ -46,6 +46,12 @@ class FinishedRun:
     facts: dict[str, Any] = field(default_factory=dict)
 
     @property
+    def epw(self) -> str:
+        """EPW and its version."""
+        version = next((o.version for o in self.outputs if o.program == "EPW" and o.version), None)
+        return "EPW" + (f" {version}" if version else "")
+
+    @property
     def lowest_frequency_thz(self) -> float | None:
         """Lowest frequency but for the acoustic modes at Gamma, THz."""
         found = [_but_acoustic(m) for m in self.matrices]
@@ -96,7 +102,7 @@ def examine(folder: Path, manifest: Manifest | None) -> FinishedRun:
         q_mesh=mesh,
         matrices=matrices,
         outputs=outputs,
-        notes=_edited(folder, manifest),
+        notes=(*_edited(folder, manifest), *_epw_notes(outputs)),
         structure=matrices[0].structure,
         formula=_formula(symbols),
         facts={
@@ -131,7 +137,9 @@ def _refuse_unfinished(folder: Path, manifest: Manifest | None, outputs: Sequenc
 
 
 def _matters(output: ProgramOutput, manifest: Manifest | None) -> bool:
-    """lambda.x and batch systems write outputs without JOB DONE."""
+    """lambda.x and batch systems write outputs without JOB DONE; EPW comes after everything."""
+    if output.program == "EPW":
+        return False
     if output.error is not None or not output.converged:
         return True
     return output.program is not None or (manifest is not None and output.file.stem in _STEPS)
@@ -193,17 +201,20 @@ def _but_acoustic(matrix: DynamicalMatrix) -> np.ndarray[Any, np.dtype[np.float6
 
 def _examine_epw(folder: Path, outputs: Sequence[ProgramOutput]) -> FinishedRun:
     version = next((o.version for o in outputs if o.version), None)
-    # The spectrum is written before the gap equations are solved, which is where EPW often stops; whether it
-    # is whole its own footer tells, which the reader looks for.
-    notes = [f"{o.file.name}: the run {o.failure}" for o in outputs if o.failure]
     return FinishedRun(
         folder=folder,
         code="EPW" + (f" {version}" if version else ""),
         q_mesh=None,
         matrices=(),
         outputs=tuple(outputs),
-        notes=tuple(notes),
+        notes=_epw_notes(outputs),
     )
+
+
+def _epw_notes(outputs: Sequence[ProgramOutput]) -> tuple[str, ...]:
+    # The spectrum is written before the gap equations are solved, which is where EPW often stops; whether it
+    # is whole its own footer tells, which the reader looks for.
+    return tuple(f"{o.file.name}: the run {o.failure}" for o in outputs if o.program == "EPW" and o.failure)
 
 
 def _edited(folder: Path, manifest: Manifest | None) -> tuple[str, ...]:

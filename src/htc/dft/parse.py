@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from htc.dft.finished import FinishedRun, examine
 from htc.dft.manifest import Manifest, read_manifest
@@ -20,10 +20,13 @@ if TYPE_CHECKING:
 
     from htc.prediction import Prediction
 
-__all__ = ["METHODS", "Calculation", "parse"]
+__all__ = ["METHODS", "Calculation", "Route", "parse"]
 
 METHODS: Final = ("exponential", "allen_dynes", "xie_2022", "eliashberg")
 """Ways to Tc that are told of every calculation; the stored one is ``allen_dynes``, as the model's is."""
+
+Route = Literal["matdyn", "lambda", "epw"]
+"""matdyn.x's, lambda.x's or EPW's spectrum."""
 
 _SPREADS: Final = (CONVERGED_SPREAD, 0.10, 0.20, 0.40)
 """How far neighbouring smearings may be apart, tried in turn."""
@@ -40,7 +43,7 @@ class Calculation:
     """Ready to be stored: Tc by the full Allen-Dynes formula, spectrum, crystal, provenance."""
     spectra: tuple[Spectrum, ...]
     """One for each smearing."""
-    route: str
+    route: Route
     """``matdyn`` (interpolated between q points), ``lambda`` (summed over them) or ``epw``."""
     tc_k: dict[str, float | None]
     """Tc by each of `METHODS`, K; None where it has no solution that converged."""
@@ -92,6 +95,7 @@ def parse(
     structure: Structure | None = None,
     mu_star: float | None = None,
     pressure_gpa: float | None = None,
+    route: Route | None = None,
 ) -> Calculation:
     """Read a finished run, after `htc.dft.finished.examine` has found nothing wrong with it.
 
@@ -105,6 +109,7 @@ def parse(
         structure: likewise its crystal.
         mu_star: Coulomb pseudopotential; None: the one it was prepared with, else 0.10.
         pressure_gpa: of the calculation; None: the one it was prepared for, else 0.
+        route: whose spectrum to take; None: as said above, and EPW's where there is no other.
 
     Raises:
         InputError: there is no run in the folder, or it is not known of what material it is.
@@ -123,10 +128,10 @@ def parse(
     _same_material(name, run, folder)
     mu = mu_star if mu_star is not None else (manifest.mu_star if manifest else 0.10)
     pressure = pressure_gpa if pressure_gpa is not None else (manifest.pressure_gpa if manifest else 0.0)
-    route, found, other = _spectra(folder, run)
+    taken, found, other = _spectra(folder, run, route)
     spread = _spread(found)
     lambdas = [s.lambda_ep for s in found]
-    spectra = tuple(_of_first_principles(s, run, lambdas, spread, other) for s in found)
+    spectra = tuple(_of_first_principles(s, run, taken, lambdas, spread, other) for s in found)
     label = spectra[len(spectra) // 2].label if len(spectra) < 3 else None
     prediction = predict_from_spectrum(
         spectra,
@@ -142,8 +147,10 @@ def parse(
         raise TypeError("a prediction without a spectrum")
     tc, notes = _tc(chosen, mu)
     notes = [*run.notes, *notes]
-    prediction = _with_run(prediction, run, manifest, crystal, route, spectra, tc, notes)
-    return Calculation(folder, run, manifest, prediction, spectra, route, tc, tuple(notes))
+    if taken != "epw" and route is None and _epw_files(folder):
+        notes.append("a spectrum of EPW is there, too, and was left aside: --route epw reads it")
+    prediction = _with_run(prediction, run, manifest, crystal, taken, spectra, tc, notes)
+    return Calculation(folder, run, manifest, prediction, spectra, taken, tc, tuple(notes))
 
 
 def _same_material(formula: str, run: FinishedRun, folder: Path) -> None:
@@ -155,18 +162,12 @@ def _same_material(formula: str, run: FinishedRun, folder: Path) -> None:
         )
 
 
-def _spectra(folder: Path, run: FinishedRun) -> tuple[str, list[Spectrum], list[Spectrum]]:
-    """Route, its spectra, and those of the other route."""
-    if run.q_mesh is None:
-        files = sorted(folder.glob("*.a2f"))
-        if len(files) > 1:
-            raise InputError(
-                f"{len(files)} files of spectra", where=str(folder), hint="one run of EPW a folder"
-            )
-        spectra = read_spectra(files[0])
-        if any(s.provenance.get("truncated") for s in spectra):
-            raise SpectrumError("EPW stopped before the spectrum was written to its end", where=str(files[0]))
-        return "epw", spectra, []
+def _spectra(
+    folder: Path, run: FinishedRun, wanted: Route | None
+) -> tuple[Route, list[Spectrum], list[Spectrum]]:
+    """Route, its spectra, and those summed over q to hold the interpolated ones against."""
+    if wanted == "epw" or (wanted is None and run.q_mesh is None):
+        return "epw", _of_epw(folder), []
     interpolated = [
         s
         for path in sorted(folder.glob("a2F.dos*"), key=lambda p: int(re.sub(r"\D", "", p.name[7:]) or 0))
@@ -174,15 +175,34 @@ def _spectra(folder: Path, run: FinishedRun) -> tuple[str, list[Spectrum], list[
     ]
     summed = read_spectra(folder / "alpha2F.dat") if (folder / "alpha2F.dat").is_file() else []
     # Without matdyn.x's summary nothing says which smearing each file is of.
-    if interpolated and all("smearing" in s.provenance for s in interpolated):
+    known = interpolated and all("smearing" in s.provenance for s in interpolated)
+    if known and wanted in (None, "matdyn"):
         return "matdyn", interpolated, summed
-    if summed:
+    if summed and wanted in (None, "lambda"):
         return "lambda", summed, []
     raise SpectrumError(
-        "neither matdyn.x's a2F.dos files nor lambda.x's alpha2F.dat are there",
+        "neither matdyn.x's a2F.dos files nor lambda.x's alpha2F.dat are there"
+        if wanted is None
+        else f"there is no spectrum by the route {wanted}",
         where=str(folder),
         hint="run q2r.x and matdyn.x with la2F=.true., or lambda.x",
     )
+
+
+def _epw_files(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.a2f"))
+
+
+def _of_epw(folder: Path) -> list[Spectrum]:
+    files = _epw_files(folder)
+    if len(files) != 1:
+        raise InputError(
+            f"{len(files)} spectra of EPW (prefix.a2f)", where=str(folder), hint="one run of EPW a folder"
+        )
+    spectra = read_spectra(files[0])
+    if any(s.provenance.get("truncated") for s in spectra):
+        raise SpectrumError("EPW stopped before the spectrum was written to its end", where=str(files[0]))
+    return spectra
 
 
 def _spread(spectra: Sequence[Spectrum]) -> float:
@@ -205,17 +225,22 @@ def _spread(spectra: Sequence[Spectrum]) -> float:
 
 
 def _of_first_principles(
-    spectrum: Spectrum, run: FinishedRun, lambdas: list[float], spread: float, other: Sequence[Spectrum]
+    spectrum: Spectrum,
+    run: FinishedRun,
+    route: Route,
+    lambdas: list[float],
+    spread: float,
+    other: Sequence[Spectrum],
 ) -> Spectrum:
     """The spectrum with where it comes from, and what the run says against it, in its provenance."""
     marks: dict[str, Any] = {
         "origin": ORIGIN_FIRST_PRINCIPLES,
-        "code": run.code,
+        "code": run.code if route != "epw" else run.epw,
         "smearing_spread": spread,
         "lambda_by_smearing": lambdas,
     }
     width = spectrum.provenance.get("smearing")
-    if run.q_mesh is None or len(lambdas) < 3:
+    if route == "epw" or len(lambdas) < 3:
         # EPW's smearings are those of the phonons, which move nothing.
         marks["convergence"] = "unseen"
     for twin in other:
@@ -245,7 +270,7 @@ def _with_run(
     run: FinishedRun,
     manifest: Manifest | None,
     crystal: Structure | None,
-    route: str,
+    route: Route,
     spectra: Sequence[Spectrum],
     tc: dict[str, float | None],
     notes: Sequence[str],
@@ -255,7 +280,7 @@ def _with_run(
 
     provenance: dict[str, Any] = dict(prediction.provenance)
     about: dict[str, Any] = {
-        "code": run.code,
+        "code": run.code if route != "epw" else run.epw,
         "route": route,
         "tc_k": tc,
         "eliashberg_convention": "asis",

@@ -213,7 +213,8 @@ def _epw(
         control={"calculation": "nscf", "outdir": EPW_OUTDIR, "tprnfor": None, "tstress": None},
         system={"nbnd": round(electrons / 2) + 2 * wannier},
     )
-    fine = {f"n{axis}f{n}": 3 * m for axis in "kq" for n, m in enumerate(meshes.q, 1)}
+    fine = {f"nkf{n}": m for n, m in enumerate(meshes.dense, 1)}
+    fine |= {f"nqf{n}": m for n, m in enumerate(meshes.k, 1)}
     epw = namelist(
         "inputepw",
         {

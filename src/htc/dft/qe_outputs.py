@@ -16,6 +16,7 @@ _NOT_CONVERGED: Final = re.compile(
 )
 _ERROR: Final = re.compile(r"Error in routine\s+(.+?)\s*\n\s*(.*)")
 _VERSION: Final = re.compile(r"Program\s+(\w+)\s+v\.?\s*([\w.]+)")
+_EPW_ENDS: Final = "Total program execution"
 _MOST_BYTES: Final = 200_000_000
 
 
@@ -63,7 +64,7 @@ def read_output(file: Path) -> ProgramOutput:
         file=file,
         program=version.group(1) if version else None,
         version=version.group(2) if version else None,
-        done="JOB DONE" in text,
+        done="JOB DONE" in text or _EPW_ENDS in text,
         error=" ".join(" ".join(failed.groups()).split()) if failed else None,
         converged=_NOT_CONVERGED.search(text) is None,
         total_energy_ry=_last(r"^!\s+total energy\s+=\s+(\S+) Ry", text),
