@@ -24,7 +24,8 @@ from htc.validation.report import SuiteReport, write_report
 
 def test_metrics() -> None:
     found = metrics_of([1.0, 2.0, 4.0], [2.0, 2.0, 2.0], [(0.5, 1.5), None, (0.0, 1.0)])
-    assert (found.n, found.mae, found.bias) == (3, 1.0, pytest.approx(-1.0 / 3.0))
+    assert (found.n, found.mae) == (3, 1.0)
+    assert found.bias == pytest.approx(-1.0 / 3.0)
     assert found.rmse == pytest.approx(np.sqrt(5.0 / 3.0))
     assert found.r2 == pytest.approx(1.0 - 5.0 / (14.0 / 3.0))
     assert found.mape == pytest.approx((1.0 + 0.0 + 0.5) / 3.0)
