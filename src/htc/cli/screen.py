@@ -270,7 +270,9 @@ def _show(
         out.print(ranked_table(rows, out.width))
         for row in rows:
             for one in row.known:
-                out.print(f"  {row.rank:>4} {row.formula}: {one.where}: {one.says}", markup=False)
+                out.print(
+                    f"  {row.rank:>4} {row.formula}: {one.where}: {one.says}", markup=False, soft_wrap=True
+                )
     else:
         err.print("no candidate passes all stages")
     for path in written:

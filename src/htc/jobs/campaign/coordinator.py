@@ -6,6 +6,7 @@ import time
 from array import array
 from collections import deque
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -276,11 +277,8 @@ class _StageRun:
                 # Only the first stage can bring the same crystal twice, and those that relax or change it.
                 return twins.of(position) if self.is_compact or self._spec.kind == "relax" else None
 
-            found = select(
-                (one.position for one in fulfilling(task.database, stage.id, rule_of(self._spec.keep))),
-                most,
-                twin_of,
-            )
+            with closing(fulfilling(task.database, stage.id, rule_of(self._spec.keep))) as ordered:
+                found = select((one.position for one in ordered), most, twin_of)
         self._whole._take(
             write_selection(
                 task.database, task.lease, stage.id, found.passing, found.duplicates, self._costs.so_far()

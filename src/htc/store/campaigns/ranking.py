@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -82,7 +82,7 @@ def _column(name: str) -> sa.ColumnElement[Any]:
     raise InputError(f"a campaign has no column {name}", where="keep")
 
 
-def fulfilling(database: Database, stage_id: int, rule: Rule) -> Iterator[Fulfilling]:
+def fulfilling(database: Database, stage_id: int, rule: Rule) -> Generator[Fulfilling, None, None]:
     """Candidates that fulfil a rule, best first, equals by their position; read as they are asked for.
 
     Raises:
@@ -102,8 +102,11 @@ def fulfilling(database: Database, stage_id: int, rule: Rule) -> Iterator[Fulfil
         query = query.where(_column(name).in_(allowed))
     by = _column(rule.by)
     query = query.order_by((by.desc() if rule.largest_first else by.asc()).nulls_last(), c.position)
-    with database.connect() as connection:
-        for row in connection.execution_options(yield_per=_PAGE).execute(query):
+    with (
+        database.connect() as connection,
+        connection.execution_options(yield_per=_PAGE).execute(query) as rows,
+    ):
+        for row in rows:
             yield Fulfilling(row.position, row.label)
 
 
