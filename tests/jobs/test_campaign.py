@@ -322,7 +322,10 @@ def test_killed_at_random_it_ends_with_the_rows_of_an_undisturbed_run(
     screen: Callable[..., Any],
     embedded_server: Any,
     database_in_settings: Database,
+    request: pytest.FixtureRequest,
 ) -> None:
+    if kills > 2 and "slow" not in request.config.option.markexpr:
+        pytest.skip("takes minutes; asked for with -m slow")
     database = database_in_settings
     rolls = random.Random(20 + kills)
     with embedded_server.migrated() as undisturbed:

@@ -93,7 +93,8 @@ def screen(
 
     settings = get_settings()
     if campaign is None:
-        _resume(settings, str(resume), n, report, as_json=as_json, detach=detach)
+        elsewhere = {"workers": workers, "scheduler": scheduler, "cluster": _profile(cluster)}
+        _resume(settings, str(resume), n, report, elsewhere, as_json=as_json, detach=detach)
         return
     request = _request(campaign, workers, scheduler, cluster, limit)
     if estimate or dry_run:
@@ -117,7 +118,7 @@ def screen(
         if lease is None:
             _say_detached(job.run_id, as_json=as_json)
             return
-        _run(database, settings, lease, n, report, as_json=as_json)
+        _run(database, settings, lease, n, report, {}, as_json=as_json)
 
 
 def _request(
@@ -129,26 +130,37 @@ def _request(
     from htc.jobs.campaign.request import CampaignRequest
     from htc.jobs.campaign.spaces import within_limits
 
-    profile: str | None = None
-    if cluster is not None:
-        try:
-            profile = cluster.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"cannot be read: {error}", where=str(cluster)) from error
     try:
         return CampaignRequest(
             campaign=within_limits(load_campaign(file), limit),
             workers=workers,
             scheduler=scheduler,
-            cluster=profile,
+            cluster=_profile(cluster),
         )
     except ValidationError as error:
         first = error.errors()[0]
         raise InputError(str(first["msg"]), where=f"--{first['loc'][0]}" if first["loc"] else None) from error
 
 
+def _profile(cluster: Path | None) -> str | None:
+    """Content of a cluster's profile, looked at before hours depend on it."""
+    if cluster is None:
+        return None
+    from htc.discovery.executors import load_profile
+
+    load_profile(cluster)
+    return cluster.read_text(encoding="utf-8")
+
+
 def _resume(
-    settings: Settings, run: str, n: int, report: Path | None, *, as_json: bool, detach: bool
+    settings: Settings,
+    run: str,
+    n: int,
+    report: Path | None,
+    elsewhere: dict[str, Any],
+    *,
+    as_json: bool,
+    detach: bool,
 ) -> None:
     from htc.cli.runs import _whole_id
     from htc.jobs.campaign.owners import is_known_dead, owner_name
@@ -174,11 +186,18 @@ def _resume(
             give_back(database, lease)
             _say_detached(run_id, as_json=as_json)
             return
-        _run(database, settings, lease, n, report, as_json=as_json)
+        _run(database, settings, lease, n, report, elsewhere, as_json=as_json)
 
 
 def _run(
-    database: Database, settings: Settings, lease: Lease, n: int, report: Path | None, *, as_json: bool
+    database: Database,
+    settings: Settings,
+    lease: Lease,
+    n: int,
+    report: Path | None,
+    elsewhere: dict[str, Any],
+    *,
+    as_json: bool,
 ) -> None:
     from htc.cli.screen_view import watching
     from htc.jobs.campaign.foreground import Stopped, run_here
@@ -189,7 +208,7 @@ def _run(
     asked: list[int] = []
     try:
         with _told_to_stop(stopping, asked), watching() as watch:
-            run_here(database, settings, lease, stopping=stopping, watch=watch)
+            run_here(database, settings, lease, stopping=stopping, watch=watch, elsewhere=elsewhere)
     except Stopped as stopped:
         if stopped.reason == "lost":
             err.print("another process has taken this run over")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from htc.errors import HTCError, StoreError
@@ -39,6 +40,7 @@ def run_here(
     *,
     stopping: threading.Event,
     watch: Watch = lambda _: None,
+    elsewhere: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Do a campaign whose lease is this process's.
 
@@ -51,6 +53,7 @@ def run_here(
         lease: of the run.
         stopping: set to stop it.
         watch: told how it goes.
+        elsewhere: ``workers``, ``scheduler`` or ``cluster`` instead of the request's.
 
     Returns:
         What came out as a whole, as it is kept in ``jobs.result``.
@@ -62,7 +65,7 @@ def run_here(
     rankings = RankingRefresher(database)
     try:
         with Task(database, settings, lease, rankings, stopping) as task:
-            result = campaign(task, watch=watch, makes_way=False)
+            result = campaign(task, watch=watch, makes_way=False, elsewhere=elsewhere)
         finish(database, lease, result=result, message="finished")
     except Halt as halt:
         if halt.reason != "lost":

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Self
+from collections.abc import Mapping
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from htc.discovery.campaign import Campaign
 
-__all__ = ["CampaignRequest"]
+__all__ = ["CampaignRequest", "replaced"]
 
 
 class CampaignRequest(BaseModel):
@@ -38,3 +39,16 @@ class CampaignRequest(BaseModel):
         if self.scheduler is not None and self.cluster is not None:
             raise ValueError("a scheduler and a cluster exclude each other")
         return self
+
+
+def replaced(request: CampaignRequest, elsewhere: Mapping[str, Any]) -> CampaignRequest:
+    """The request with its work done elsewhere: whoever goes on with a run may have other workers.
+
+    Args:
+        request: of the run.
+        elsewhere: ``workers``, ``scheduler`` or ``cluster``; where one is given, it is that place alone.
+    """
+    given = {name: value for name, value in elsewhere.items() if value is not None}
+    if given:
+        given = {"scheduler": None, "cluster": None, **given}
+    return request.model_copy(update=given)
