@@ -142,7 +142,7 @@ def job_script(profile: ClusterProfile, scheduler: str = "tcp://SCHEDULER:8786")
         from dask_jobqueue.slurm import SLURMJob
     except ImportError as error:
         raise missing_dask(error) from error
-    job = SLURMJob if profile.system == "slurm" else LocalJob
+    job: Any = SLURMJob if profile.system == "slurm" else LocalJob  # not annotated
     return str(job(scheduler=scheduler, name="htc", **_options(profile)).job_script())
 
 
@@ -153,16 +153,16 @@ def open_cluster(profile: ClusterProfile) -> Any:
         MissingExtraError: dask-jobqueue is not installed.
     """
     try:
-        from dask_jobqueue import SLURMCluster
         from dask_jobqueue.local import LocalCluster
+        from dask_jobqueue.slurm import SLURMCluster
     except ImportError as error:
         raise missing_dask(error) from error
     options = _options(profile)
     scheduler: dict[str, Any] = {"port": profile.scheduler_port, "dashboard_address": None}
     if profile.interface is not None:
         scheduler["interface"] = profile.interface
-    kind = SLURMCluster if profile.system == "slurm" else LocalCluster
-    cluster: Any = kind(scheduler_options=scheduler, **options)
+    kind: Any = SLURMCluster if profile.system == "slurm" else LocalCluster  # not annotated
+    cluster = kind(scheduler_options=scheduler, **options)
     if profile.min_jobs == profile.max_jobs:
         cluster.scale(jobs=profile.max_jobs)
     else:
