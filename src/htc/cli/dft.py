@@ -352,6 +352,7 @@ def _stored(text: str, n: int, settings: Settings) -> Iterator[_Chosen]:
     from pymatgen.core.structure import Structure
 
     from htc.store import Database, Filters, get, top
+    from htc.store.rankings import MAX_PAGE
     from htc.store.runs import runs_that_begin
 
     with Database.open(settings) as database:
@@ -367,7 +368,7 @@ def _stored(text: str, n: int, settings: Settings) -> Iterator[_Chosen]:
                     hint="`htc top` lists predictions, `htc runs list` runs",
                 ) from None
             run_id = runs[0]
-            ids = [row.id for row in top(database, 20 * n, Filters(experiment_id=run_id)).rows]
+            ids = [row.id for row in top(database, min(20 * n, MAX_PAGE), Filters(experiment_id=run_id)).rows]
         seen: set[str] = set()
         for id_ in ids:
             stored = get(database, id_)

@@ -83,7 +83,7 @@ def _said(result: Prediction) -> str:
     notes = () if result.spectrum is not None and not result.spectrum.is_surrogate else result.notes
     words = [*result.extrapolation_reasons, *result.cautions, *notes]
     if result.spectrum is not None and result.spectrum.first_principles is not None:
-        words.insert(0, f"first principles: {result.spectrum.first_principles}")
+        words.insert(0, f"first principles: {result.spectrum.first_principles}, μ* {result.mu_star:g}")
     return words[0] + (f" (+{len(words) - 1})" if len(words) > 1 else "") if words else ""
 
 

@@ -166,14 +166,14 @@ def _spectra(
     folder: Path, run: FinishedRun, wanted: Route | None
 ) -> tuple[Route, list[Spectrum], list[Spectrum]]:
     """Route, its spectra, and those summed over q to hold the interpolated ones against."""
+    summed = read_spectra(folder / "alpha2F.dat") if (folder / "alpha2F.dat").is_file() else []
     if wanted == "epw" or (wanted is None and run.q_mesh is None):
-        return "epw", _of_epw(folder), []
+        return "epw", _of_epw(folder), summed
     interpolated = [
         s
         for path in sorted(folder.glob("a2F.dos*"), key=lambda p: int(re.sub(r"\D", "", p.name[7:]) or 0))
         for s in read_spectra(path)
     ]
-    summed = read_spectra(folder / "alpha2F.dat") if (folder / "alpha2F.dat").is_file() else []
     # Without matdyn.x's summary nothing says which smearing each file is of.
     known = interpolated and all("smearing" in s.provenance for s in interpolated)
     if known and wanted in (None, "matdyn"):
@@ -239,10 +239,13 @@ def _of_first_principles(
         "smearing_spread": spread,
         "lambda_by_smearing": lambdas,
     }
-    width = spectrum.provenance.get("smearing")
+    width = None if route == "epw" else spectrum.provenance.get("smearing")
     if route == "epw" or len(lambdas) < 3:
         # EPW's smearings are those of the phonons, which move nothing.
         marks["convergence"] = "unseen"
+    if route == "epw" and other:
+        # Its smearings are others; a broad one of ph.x's is the one that a coarse mesh has converged.
+        marks["lambda_summed_over_q"] = other[2 * len(other) // 3].lambda_ep
     for twin in other:
         if width is not None and abs(float(twin.provenance["smearing"]) - float(width)) < 1e-6:
             marks["lambda_summed_over_q"] = twin.lambda_ep
@@ -279,6 +282,7 @@ def _with_run(
     from htc.materials.symmetry import primitive_standardised
 
     provenance: dict[str, Any] = dict(prediction.provenance)
+    provenance["cautions"] = list(provenance["cautions"])
     about: dict[str, Any] = {
         "code": run.code if route != "epw" else run.epw,
         "route": route,
@@ -300,13 +304,18 @@ def _with_run(
             "settings": manifest.settings,
             "prepared_with": manifest.htc_version,
         }
-        provenance["cautions"] = [*provenance["cautions"], *manifest.warnings]
+        provenance["cautions"] += manifest.warnings
     provenance["first_principles"] = about
     provenance["notes"] = [*provenance["notes"], *notes]
     changes: dict[str, Any] = {"provenance": provenance}
     if crystal is not None:
         standard = primitive_standardised(crystal)
         provenance |= {"spacegroup": standard.spacegroup, "symprec": standard.symprec}
+        if manifest is not None and manifest.spacegroup != standard.spacegroup:
+            provenance["cautions"].append(
+                f"it was prepared with space group {manifest.spacegroup} and calculated with "
+                f"{standard.spacegroup}: another crystal than the one predicted"
+            )
         changes |= {
             "structure": standard.structure.as_dict(),
             "structure_origin": "given",
