@@ -139,8 +139,15 @@ def _last(database: Database, suite_name: str) -> RunSummary | None:
     """The last finished run of a suite whose results are of this version."""
     from htc.validation.summary import SCHEMA
 
-    found = last_finished(database, "validate", _LOOK_BACK, suite=suite_name)
-    return next((run for run in found if (run.result or {}).get("schema") == SCHEMA), None)
+    # Results are large, and the last one is nearly always of this version.
+    for n in (1, _LOOK_BACK):
+        found = last_finished(database, "validate", n, suite=suite_name)
+        for run in found:
+            if (run.result or {}).get("schema") == SCHEMA:
+                return run
+        if len(found) < n:
+            return None
+    return None
 
 
 def validations(service: Service) -> ValidationSuites:
