@@ -106,7 +106,7 @@ def start(
     label: _Label = None,
     as_json: _Json = False,
 ) -> None:
-    """Begin a run that a laboratory or another code judges: `ask` it what to judge, `tell` it what came of it.
+    """Begin a run that a laboratory or another code judges: `ask` what to judge, `tell` what came of it.
 
     The cheap tier of the model looks at the pool now. If that is interrupted, the next `ask` goes on.
 

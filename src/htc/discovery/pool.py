@@ -74,7 +74,7 @@ def pool_of_predictions(
     guesses: dict[str, FloatArray] = {}
     for column in columns:
         if column in ELEMENT_COLUMNS:
-            known[column] = element_column(column, formulas)  # type: ignore[arg-type]  # asked just before
+            known[column] = element_column(column, formulas)
         elif column != "tc_predicted":
             name = _FIELD.get(column, column)
             values = [getattr(one, name, None) for one in predictions]

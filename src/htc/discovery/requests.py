@@ -328,7 +328,7 @@ class Goal(_Request):
         le=_MAX_POOL,
         description="How many good ones are sought. With one objective: the best so many of the candidates. "
         "With several: for each compromise between them the best so many. null: a quarter of the budget with "
-        "one objective, 2 with several.",
+        "one objective, the front alone with several.",
     )
     strategy: StrategyName = Field(
         default="hypervolume",

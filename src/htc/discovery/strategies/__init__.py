@@ -11,11 +11,11 @@ from htc.discovery.strategies.simple import Chance, Greedy
 __all__ = ["Chance", "Greedy", "Optimiser", "Strategy", "strategy_for", "wanted_of"]
 
 
-def wanted_of(goal: Goal) -> int:
-    """How many of the best are sought: as asked for; else a quarter of the budget, or 2 of a front."""
+def wanted_of(goal: Goal) -> int | None:
+    """How many of the best are sought: as asked for; else a quarter of the budget, or a front alone."""
     if goal.wanted is not None:
         return goal.wanted
-    return max(1, goal.budget // 4) if len(goal.objectives) == 1 else 2
+    return max(1, goal.budget // 4) if len(goal.objectives) == 1 else None
 
 
 def strategy_for(goal: Goal, pool: Pool, seed: int) -> Strategy:

@@ -6,11 +6,13 @@ what the candidates judged so far say. Judged candidates correct their relatives
 Samples of what the whole pool may turn out to be are drawn, each with a random direction in the space of the
 objectives: the compromise that somebody might prefer. How far a point reaches along a direction is its part
 of the dominated hypervolume there (Golovin and Zhang, arXiv:2006.04655), so that any number of objectives
-costs the same. A candidate counts for the share of samples in which it is among the N that reach furthest,
-those judged included. With one objective that is the probability to be among the best N of the pool: no
-other choice of one batch finds more of them on average, if the distributions are right. With several and
-N = 1 it is the probability to be the one point of the front that dominates a direction. On labelled
-materials this found the front sooner than the expected gain of hypervolume, place by place, did.
+costs the same.
+
+Where the best N are sought, a candidate counts for the share of samples in which it is among the N that reach
+furthest, those judged included. With one objective that is the probability to be among the best N of the
+pool: no other choice of one batch finds more of them on average, if the distributions are right. Where the
+front alone is sought, each place of a batch goes to the candidate that adds most to what is dominated, on
+average over the samples, those chosen before it and those judged.
 """
 
 from __future__ import annotations
@@ -48,7 +50,7 @@ class Optimiser(Strategy):
         known: values that are certain, by column, e.g. the pressure; shapes ``(n,)``.
         guesses: first guesses by column, e.g. of the cheap model; NaN where there is none; shapes ``(n,)``.
         constraints: what a result must keep to count.
-        wanted: how many of the best are sought, along every direction.
+        wanted: how many of the best are sought, along every direction; None: the front alone.
         seed: equal seed, equal choices.
 
     Raises:
@@ -64,11 +66,11 @@ class Optimiser(Strategy):
         known: Mapping[str, FloatArray] | None = None,
         guesses: Mapping[str, FloatArray] | None = None,
         constraints: Sequence[Constraint] = (),
-        wanted: int = 1,
+        wanted: int | None = None,
         seed: int = 0,
     ) -> None:
         """Begin with nothing judged."""
-        if wanted < 1:
+        if wanted is not None and wanted < 1:
             raise InputError(f"{wanted} of the best cannot be sought", where="wanted")
         super().__init__(Pool(tc, fractions, known or {}, guesses or {}), objectives, constraints, seed)
         self._wanted = wanted
@@ -80,7 +82,7 @@ class Optimiser(Strategy):
         objectives: Sequence[Objective],
         constraints: Sequence[Constraint] = (),
         *,
-        wanted: int = 1,
+        wanted: int | None = None,
         seed: int = 0,
     ) -> Optimiser:
         """The same from a pool."""
@@ -106,17 +108,13 @@ class Optimiser(Strategy):
         judged = self.judged_above()
         unit = np.concatenate([middle[free], judged]).max(axis=0)
         unit = np.where(unit > 0.0, unit, 1.0)
-        count, alone = np.zeros(len(free)), np.zeros(len(free))
-        for direction, drawn in self._samples(rng, free, beliefs, unit):
-            own = reach(drawn, direction)
-            every = np.concatenate([own, reach(judged[None] / unit, direction)], axis=1)
-            place = max(every.shape[1] - self._wanted, 0)
-            last = np.partition(every, place, axis=1)[:, place]
-            count += ((own >= last[:, None]) & (own > 0.0)).sum(axis=0)
-            alone += own.sum(axis=0)
-        # Less than one sample: it orders those of equal count, by what they are expected to reach.
-        order = np.lexsort((free, -(count + alone / max(float(alone.max()), 1e-300))))
-        return [int(i) for i in free[order[:n]]]
+        drawn = [
+            (reach(above, direction), reach(judged[None] / unit, direction))
+            for direction, above in self._samples(rng, free, beliefs, unit)
+        ]
+        own, known = (np.concatenate(parts) for parts in zip(*drawn, strict=True))
+        places = _enlarging(own, known, n) if self._wanted is None else _likely(own, known, n, self._wanted)
+        return [int(i) for i in free[places]]
 
     def _samples(
         self,
@@ -140,6 +138,32 @@ class Optimiser(Strategy):
         if self.constraints:
             found = np.where(self.keeps(values)[..., None], found, 0.0)
         return found
+
+
+def _likely(own: FloatArray, known: FloatArray, n: int, wanted: int) -> NDArray[np.int64]:
+    """Those most often among the ``wanted`` that reach furthest, of samples of shape ``(m, free or judged)``."""
+    every = np.concatenate([own, known], axis=1)
+    place = max(every.shape[1] - wanted, 0)
+    last = np.partition(every, place, axis=1)[:, place]
+    count = ((own >= last[:, None]) & (own > 0.0)).sum(axis=0)
+    alone = own.sum(axis=0)
+    # Less than one sample: it orders those of equal count, by what they are expected to reach.
+    return np.argsort(-(count + alone / max(float(alone.max()), 1e-300)), kind="stable")[:n]
+
+
+def _enlarging(own: FloatArray, known: FloatArray, n: int) -> list[int]:
+    """One after the other those that add most to what is reached, by them, the judged and each other."""
+    reached = known.max(axis=1, initial=0.0)
+    alone = own.sum(axis=0)
+    chosen: list[int] = []
+    for _ in range(min(n, own.shape[1])):
+        gain = np.maximum(own - reached[:, None], 0.0).sum(axis=0)
+        gain[chosen] = alone[chosen] = -1.0
+        # Where no sample of any enlarges anything, what would dominate most by itself.
+        place = int(np.lexsort((-alone, -gain))[0])
+        chosen.append(place)
+        reached = np.maximum(reached, own[:, place])
+    return chosen
 
 
 def reach(above: FloatArray, direction: FloatArray) -> FloatArray:

@@ -11,7 +11,7 @@ from htc.discovery.fronts import front_of
 from htc.errors import InputError, StorageError
 from htc.jobs.fronts import front_dict, goal_of, judged_rows
 from htc.jobs.optimising import history
-from htc.store.jobs import run_summary
+from htc.store.jobs import item_formulas, run_summary
 
 if TYPE_CHECKING:
     from htc.discovery.fronts import Row
@@ -94,7 +94,9 @@ def write_report(database: Database, run_id: str, folder: Path) -> list[Path]:
         ]
         used = [one for one in goal.objectives if one.column not in front["unused"]]
         if len(used) >= 2:
-            written.append(_front_figure(folder / "front.png", rows, goal.objectives, used[:2], best))
+            formulas = item_formulas(database, run_id)
+            figure = folder / "front.png"
+            written.append(_front_figure(figure, rows, goal.objectives, used[:2], best, formulas))
     except OSError as error:
         raise StorageError(f"cannot be written: {error.strerror}", where=str(folder)) from error
     return written
@@ -125,7 +127,12 @@ def _growth_figure(path: Path, growth: Sequence[Mapping[str, Any]]) -> Path:
 
 
 def _front_figure(
-    path: Path, rows: Sequence[Row], every: Sequence[Objective], two: Sequence[Objective], best: set[int]
+    path: Path,
+    rows: Sequence[Row],
+    every: Sequence[Objective],
+    two: Sequence[Objective],
+    best: set[int],
+    formulas: Mapping[int, str],
 ) -> Path:
     from matplotlib.figure import Figure
 
@@ -143,8 +150,11 @@ def _front_figure(
     axes.plot(
         [one[2] for one in front], [one[3] for one in front], "o-", ms=6, color=_INK, label="not beaten"
     )
-    for _, label, x, y in sorted(front, key=lambda one: -one[3])[:_LABELS]:
-        axes.annotate(label.split(" ")[0][:24], (x, y), xytext=(4, 4), textcoords="offset points", fontsize=7)
+    for position, label, x, y in sorted(front, key=lambda one: -one[3])[:_LABELS]:
+        name = formulas.get(position, label)[:24]
+        axes.annotate(name, (x, y), xytext=(5, 4), textcoords="offset points", fontsize=7)
+    if two[1].column == "element_cost":
+        axes.set_xscale("log")
     axes.set(xlabel=_NAMES[two[1].column], ylabel=_NAMES[two[0].column])
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=8)
