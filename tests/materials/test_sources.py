@@ -274,3 +274,20 @@ def test_the_materials_project_out_of_order(provider: Provider, answer: tuple[in
     provider.answer = answer
     with pytest.raises(SourceUnavailableError):
         MaterialsProjectSource(KEY, base_url=provider.url).find("Nb")
+
+
+def test_the_materials_project_is_searched_page_by_page(provider: Provider) -> None:
+    def page(path: str) -> tuple[int, str]:
+        asked = parse_qs(urlsplit(path).query)
+        start, n = int(asked["_skip"][0]), int(asked["_limit"][0])
+        rows = [mp_row(i, 0.0) for i in range(start, min(start + n, 501))]
+        # All but two without their crystals, which would be slow to read.
+        for one in rows[1:]:
+            del one["structure"]
+        return 200, json.dumps({"data": rows})
+
+    provider.answer = page
+    found = MaterialsProjectSource(KEY, base_url=provider.url).select({"chemsys": "Nb-N"}, 1000)
+    assert len(found) == 2
+    assert [asked["_skip"] for _, asked, _ in provider.asked] == [["0"], ["500"]]
+    assert provider.asked[0][1]["chemsys"] == ["Nb-N"]

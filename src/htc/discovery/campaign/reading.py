@@ -83,7 +83,8 @@ def _explained(error: ValidationError, document: Mapping[str, Any], source: str,
     if not path and named:
         path = [int(part) if part.isdigit() else part for part in named[1].split(".")]
         message = named[2]
-    hint = None
+    message, _, said = message.partition("\n")
+    hint = said or None
     if first["type"] == "extra_forbidden":
         known = _known_keys(path[:-1], document)
         near = difflib.get_close_matches(str(path[-1]), known, 1, cutoff=0.5)

@@ -99,8 +99,8 @@ class Campaign(Table):
                         where = f"candidates.{i}.slots.{slot}"
                         pool_of(words, self.groups)
         except InputError as error:
-            hint = f" ({error.hint})" if error.hint else ""
-            raise ValueError(f"{where}: {error.what}{hint}") from error
+            # Read again by htc.discovery.campaign.reading: place, what, and the hint on a line of its own.
+            raise ValueError(f"{where}: {error.what}\n{error.hint or ''}".strip()) from error
         return self
 
     def as_json(self) -> dict[str, Any]:

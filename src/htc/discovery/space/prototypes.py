@@ -66,7 +66,7 @@ def known_prototypes() -> tuple[KnownPrototype, ...]:
             tuple(tuple(map(float, site["abc"])) for site in written["sites"]),  # type: ignore[misc]  # three each
         )
         label = tags["aflow"]
-        names = [label, tags.get("strukturbericht"), *str(tags.get("mineral") or "").split(",")]
+        names = [label, tags.get("strukturbericht"), *str(tags.get("mineral") or "").split(", ")]
         clean = [str(name).strip().replace("\\'", "'") for name in names if name and str(name) != "None"]
         formula = Composition("".join(crystal.symbols)).reduced_formula
         key = label if label not in out else f"{label}:{formula}"
