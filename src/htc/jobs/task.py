@@ -157,6 +157,8 @@ class Task:
             return [entries(p) for p in self._chunk(at, positions.stop, one_by_one, together)]
 
         chunk = make(positions.start) if len(positions) else []
+        if one_by_one and chunk:
+            self.tell(_now(chunk))
         announced = False
         while chunk:
             self.pulse()
@@ -168,6 +170,8 @@ class Task:
             at = chunk[-1].position + 1
             following = make(at) if at < positions.stop else []
             text = None if message is None else message(at)
+            if one_by_one and following:
+                text = "; ".join(part for part in (text, _now(following)) if part)
             judged += self._write(chunk, verdicts, text, self._trying(following))
             chunk, announced = following, bool(following)
         return judged
@@ -284,3 +288,8 @@ class Task:
 def _next_size(size: int, done: int, seconds: float) -> int:
     wanted = done * TARGET_S / max(seconds, 1e-3)
     return max(1, min(MOST, 2 * size, round(wanted)))
+
+
+def _now(chunk: Sequence[Entry]) -> str:
+    """What is in hand, where each takes minutes."""
+    return f"now {chunk[0].item.source[:100]}"

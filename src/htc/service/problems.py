@@ -120,8 +120,11 @@ async def _bad_request(_: Request, error: Exception) -> JSONResponse:
         return problem(
             HTTPStatus.BAD_REQUEST, "invalid-json", f"the body is not JSON: {reason}", where="body"
         )
+    said = str(first["msg"])
+    if first["type"] == "extra_forbidden":
+        said = f"there is no field {str(first['loc'][-1])[:60]!r} here"
     return problem(
-        HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-request", str(first["msg"]), where=where,
+        HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-request", said, where=where,
         hint="the fields of each request are described at /docs",
     )  # fmt: skip
 

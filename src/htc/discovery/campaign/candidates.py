@@ -82,7 +82,9 @@ class StoreSource(_Named):
     without: _Symbols = Field(default=(), description="Symbols of which none may be.")
     only: _Symbols = Field(default=(), description="No other element may be.")
     formula: str | None = Field(default=None, max_length=200, description="Chemical formula.")
-    spacegroup: int | None = Field(default=None, ge=1, le=230, description="Number of the space group.")
+    spacegroup_number: int | None = Field(
+        default=None, ge=1, le=230, description="Number of the space group."
+    )
     ids: Annotated[tuple[str, ...], Field(max_length=_MOST_FROZEN)] = Field(
         default=(), description="Or, instead, ids of stored crystals or predictions."
     )
@@ -90,7 +92,7 @@ class StoreSource(_Named):
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
-        chosen = (self.elements, self.without, self.only, self.formula, self.spacegroup)
+        chosen = (self.elements, self.without, self.only, self.formula, self.spacegroup_number)
         if self.ids and any(chosen):
             raise ValueError("ids and conditions cannot be given together")
         return self

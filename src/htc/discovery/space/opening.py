@@ -245,7 +245,7 @@ def _selected(table: StoreSource, database: Database) -> Iterator[str]:
             without=table.without,
             only=table.only,
             formula=formula,
-            spacegroup=table.spacegroup,
+            spacegroup=table.spacegroup_number,
             after=after,
         )
         yield from (row.hash for row in page.rows)
