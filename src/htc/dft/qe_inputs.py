@@ -23,7 +23,7 @@ OUTDIR: Final = "./out"
 EPW_OUTDIR: Final = "./epw_out/"
 KBAR_PER_GPA: Final = 10.0
 DEFAULT_SIGMAS: Final = 10
-"""``el_ph_nsigma`` of every version; q2r.x and matdyn.x before 6.4 know this number only."""
+"""``el_ph_nsigma`` where none is given. It is then left out, for versions of q2r.x that lack it."""
 
 Values = Mapping[str, Any]
 

@@ -66,7 +66,8 @@ class MaterialAnswer(BaseModel):
     )
     best_structure_hash: str | None = Field(description="Its crystal; null where there is none.")
     predictions: list[PredictionAnswer] = Field(
-        description="Its predictions, newest first, the newest 200 at most: the history of the material."
+        description="Its predictions, 200 at most, the history of the material: those from a spectrum of "
+        "their own first, of each kind the newest first."
     )
     prediction_count: int = Field(description="How many predictions are stored in all.")
     structures: list[MaterialCrystal] = Field(description="The crystals among these predictions.")
