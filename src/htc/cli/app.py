@@ -11,6 +11,7 @@ import typer
 from rich.markup import escape
 
 from htc.cli import (
+    cluster,
     db,
     delete,
     demo,
@@ -24,6 +25,7 @@ from htc.cli import (
     model,
     optimize,
     predict,
+    prototypes,
     runs,
     screen,
     serve,
@@ -70,7 +72,9 @@ app.add_typer(telemetry.app, name="telemetry")
 app.add_typer(keys.app, name="keys")
 app.add_typer(optimize.app, name="optimize")
 app.add_typer(runs.app, name="runs")
+app.add_typer(cluster.app, name="cluster")
 screen.register(app)
+prototypes.register(app)
 validate.register(app)
 serve.register(app)
 worker.register(app)

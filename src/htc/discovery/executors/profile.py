@@ -187,6 +187,7 @@ def _options(profile: ClusterProfile) -> dict[str, Any]:
             f"{profile.lifetime_s // 20}s",
         ],
         "death_timeout": 120,
+        "job_name": "htc-worker",
     }
     if profile.system == "slurm":
         options |= {"walltime": profile.walltime, "queue": profile.queue, "account": profile.account}
