@@ -29,16 +29,16 @@ _STEP_S = 30.0
 
 
 def campaign_of(candidates: int, tier: str) -> Campaign:
-    """Some ten million numbers, of which so many are drawn."""
+    """Some two million numbers, of which so many are drawn."""
     metals = ["transition_metals", "alkaline_earth", "lanthanides"]
     sources = [
         {"kind": "substitution", "prototypes": [prototype], "slots": slots}
         for prototype, slots in (
             ("A15", {"Cr": metals, "Si": ["all"]}),
             ("library:NbN", {"Nb": metals, "N": ["all"]}),
-            ("Heusler", {"Al": ["all"], "Cu": metals, "Mn": metals}),
-            ("AB3C_cP5_221_a_c_b", {"Ca": metals, "O": ["all"], "Ti": metals}),
-            ("ABC_cF12_216_b_c_a", {"Ag": metals, "As": ["all"], "Mg": metals}),
+            ("Heusler", {"Al": ["all"], "Cu": ["all"], "Mn": ["all"]}),
+            ("AB3C_cP5_221_a_c_b", {"Ca": ["all"], "O": ["all"], "Ti": ["all"]}),
+            ("ABC_cF12_216_b_c_a", {"Ag": ["all"], "As": ["all"], "Mg": ["all"]}),
         )
     ]
     return Campaign.model_validate(
