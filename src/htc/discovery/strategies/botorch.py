@@ -58,7 +58,9 @@ _MODEL: Final = (
 
 def _module(name: str) -> Any:
     """A module of the extra; by name, because type checkers may not have it."""
-    return import_module(name)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what its own libraries find deprecated
+        return import_module(name)
 
 
 class GaussianProcesses(Strategy):

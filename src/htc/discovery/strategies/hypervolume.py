@@ -141,7 +141,7 @@ class Optimiser(Strategy):
 
 
 def _likely(own: FloatArray, known: FloatArray, n: int, wanted: int) -> NDArray[np.int64]:
-    """Those most often among the ``wanted`` that reach furthest, of samples of shape ``(m, free or judged)``."""
+    """Those most often among the ``wanted`` that reach furthest, in m samples."""
     every = np.concatenate([own, known], axis=1)
     place = max(every.shape[1] - wanted, 0)
     last = np.partition(every, place, axis=1)[:, place]
