@@ -16,6 +16,7 @@ import os
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 from htc.discovery.campaign import Campaign
 from htc.jobs.campaign import CampaignRequest, run_here, submit_campaign
@@ -94,12 +95,12 @@ def main() -> None:
         while not over.wait(1.0):
             peak[0] = max(peak[0], memory_mib())
 
-    told = [0.0, ""]
+    told: dict[str, Any] = {"at": 0.0, "doing": ""}
 
     def watch(one: Progress) -> None:
         now = time.monotonic()
-        if one.doing != told[1] or now - float(told[0]) > _STEP_S:
-            told[:] = [now, one.doing]
+        if one.doing != told["doing"] or now - told["at"] > _STEP_S:
+            told.update(at=now, doing=one.doing)
             print(f"{in_words(one)}; {memory_mib():.0f} MiB", flush=True)
 
     with Database.open(settings) as database:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from htc.discovery.funnel.plan import DEATHS, Plan, as_json, from_json
+from htc.discovery.funnel.plan import DEATHS, Part, Plan, as_json, from_json
 from htc.discovery.funnel.rules import select
 
 
@@ -20,7 +20,7 @@ def test_each_entry_is_over_with_once(total: int, poison: set[int], workers: int
     over: dict[int, str] = {}
     done: list[tuple[int, int]] = []
     plan = Plan(total, [], kind="predict", workers=workers)
-    in_hand = []
+    in_hand: list[Part] = []
     while True:
         while len(in_hand) < 2 * workers and (part := plan.next()) is not None:
             in_hand.append(part)

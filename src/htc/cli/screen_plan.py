@@ -129,6 +129,8 @@ def _forecasts(
     costs: dict[tuple[str, str | None], float],
     by: dict[tuple[str, str | None], str],
 ) -> list[_Forecast]:
+    from htc.discovery.funnel.rules import most_that_pass
+
     campaign = request.campaign
     out: list[_Forecast] = []
     entries: float = len(space) * len(campaign.pressures_gpa)
@@ -137,8 +139,10 @@ def _forecasts(
         if number and stage.budget is not None:
             entries = min(entries, stage.budget)
         passes = entries if plausible is None else min(entries, plausible)
-        if stage.keep.best is not None:
-            passes = min(passes, stage.keep.best)
+        following = campaign.stages[number + 1 : number + 2]
+        most = most_that_pass(stage.keep, following[0].budget if following else None)
+        if most is not None:
+            passes = min(passes, most)
         key = (stage.kind, getattr(stage, "tier", None))
         # What a campaign measured is a mean over all numbers, the rejected ones included.
         among_all = by.get(key, "").startswith("campaigns")

@@ -402,7 +402,12 @@ class _StageRun:
         suspects = plan.suspects()
         if not suspects:
             return None
-        return {"stage": self._index, "doing": doing, "suspects": as_json(suspects)}
+        return {
+            "stage": self._index,
+            "doing": doing,
+            "suspects": as_json(suspects),
+            "label": f"stage {self._index + 1}, {self._name}",
+        }
 
     def _loop(
         self, plan: Plan, make: Any, write: Any, give_up: Any, stage: StoredStage, unit: int, doing: str
