@@ -4,6 +4,7 @@
     python -m benchmarks eliashberg [--ebmb FOLDER] [--images FOLDER]
     python -m benchmarks bulk [ROWS]
     python -m benchmarks ranking [--home FOLDER | --url URL] [--rows N ...] [--layouts]
+    python -m benchmarks replay PREDICTIONS.parquet
 
 Ratios are of two things measured in the same run: they carry over to other machines better than the times
 beside them.
@@ -211,6 +212,10 @@ def main() -> int:
         from benchmarks.ranking import main as ranking
 
         return ranking(sys.argv[2:])
+    if sys.argv[1:2] == ["replay"]:
+        from benchmarks.replay import main as replay
+
+        return replay(sys.argv[2:])
     if sys.argv[1:2] == ["bulk"]:
         from benchmarks.bulk import main as bulk
 
@@ -218,7 +223,7 @@ def main() -> int:
     names = sys.argv[1:] or list(ALL)
     unknown = [name for name in names if name not in ALL]
     if unknown:
-        there = ", ".join([*ALL, "bulk", "eliashberg", "ranking"])
+        there = ", ".join([*ALL, "bulk", "eliashberg", "ranking", "replay"])
         print(f"no measurement is called {unknown[0]!r}; there are: {there}", file=sys.stderr)
         return 2
     for name in names:

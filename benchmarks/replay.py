@@ -1,7 +1,8 @@
 """How many evaluations find the best: strategies replayed on labelled materials the model had not seen.
 
     python -m benchmarks replay PREDICTIONS.parquet [--folds 0 1 2 3] [--together] [--seeds 20]
-                                [--strategies random greedy hypervolume botorch] [--figures FOLDER]
+                                [--strategies random greedy hypervolume botorch] [--out RUNS.csv]
+    python -m benchmarks replay --draw RUNS.csv --image FILE.png
 
 PREDICTIONS.parquet is what training leaves beside a model: each labelled material with the prediction of
 members that had not seen its formula. A pool is 80 % of the Alexandria rows of a fold (or of several
@@ -104,10 +105,43 @@ def dominated(
     return np.array(curve)
 
 
+def draw(runs: Path, image: Path) -> None:
+    """Share of the highest found after so many evaluations: mean and standard deviation of the seeds."""
+    from matplotlib.figure import Figure
+
+    found: dict[str, dict[str, list[np.ndarray]]] = {}
+    with runs.open(encoding="utf-8") as file:
+        for kind, where, name, _, values in csv.reader(file):
+            if kind == "top" and values:
+                found.setdefault(where, {}).setdefault(name, []).append(np.array(values.split(), dtype=float))
+    wheres = [where for where in found if where == "3" or "+" in where]
+    colours = {"random": "#9aa5ab", "greedy": "#d08c60", "hypervolume": "#1b4965", "botorch": "#5b8c5a"}
+    figure = Figure(figsize=(3.4 * len(wheres), 3.2), layout="constrained")
+    for k, where in enumerate(wheres):
+        axes = figure.add_subplot(1, len(wheres), k + 1)
+        longest = max(len(run) for run in found[where]["greedy"])
+        for name, several in found[where].items():
+            n = min(longest, max(map(len, several)))
+            # A run that has found 80 % stays there.
+            table = np.array([np.append(run, np.full(max(0, n - len(run)), run[-1]))[:n] for run in several])
+            mean, std = 2.0 * table.mean(axis=0), 2.0 * table.std(axis=0)
+            x = np.arange(1, n + 1)
+            axes.plot(x, mean, color=colours[name], label=name)
+            axes.fill_between(x, mean - std, mean + std, color=colours[name], alpha=0.2, lw=0)
+        title = "fold 3, never tuned on" if where == "3" else f"folds {where.replace('+', ', ')} as one pool"
+        axes.set(xlabel="evaluations", ylim=(0, 85), xlim=(0, longest))
+        axes.set_title(title, fontsize=9)
+        axes.spines[["top", "right"]].set_visible(False)
+        if k == 0:
+            axes.set_ylabel(f"of the {WANTED} highest Tc found (%)")
+            axes.legend(frameon=False, fontsize=8)
+    figure.savefig(image, dpi=160)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Measure, print tables, draw."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks replay")
-    parser.add_argument("predictions", type=Path)
+    parser.add_argument("predictions", type=Path, nargs="?")
     parser.add_argument("--folds", type=int, nargs="+", default=[0, 1, 2, 3])
     parser.add_argument("--together", action="store_true", help="the folds as one pool")
     parser.add_argument("--seeds", type=int, default=20)
@@ -117,7 +151,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--wanted", type=int, help="with --front: the goal's `wanted`")
     parser.add_argument("--budget", type=int, default=96, help="with --front: evaluations")
     parser.add_argument("--out", type=Path, help="CSV with one row a run, appended")
+    parser.add_argument("--draw", type=Path, help="draw what --out wrote, and nothing else")
+    parser.add_argument("--image", type=Path, default=Path("docs/images/optimise-replay.png"))
     chosen = parser.parse_args(arguments)
+    if chosen.draw is not None:
+        draw(chosen.draw, chosen.image)
+        return 0
+    if chosen.predictions is None:
+        parser.error("PREDICTIONS.parquet or --draw is needed")
     table = read_predictions(chosen.predictions)
     pools = [chosen.folds] if chosen.together else [[fold] for fold in chosen.folds]
     for folds in pools:

@@ -35,9 +35,6 @@ class Relatives:
 
     def see(self, position: int) -> None:
         """One more material whose residuals will be told."""
-        replaced = 0.5 * np.abs(self._fractions - self._fractions[position]).sum(axis=1)
-        column = _SAME * np.exp(-replaced / _LENGTH)
-        self._to_seen = np.column_stack([self._to_seen, column])
         self._seen.append(position)
 
     def given(self, which: NDArray[np.int64], residuals: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -50,11 +47,18 @@ class Relatives:
         n = len(self._fractions)
         if len(which) == 0:
             return np.zeros(n), np.ones(n)
+        new = [self._column(position) for position in self._seen[self._to_seen.shape[1] :]]
+        if new:
+            self._to_seen = np.column_stack([self._to_seen, *new])
         to_seen = self._to_seen[:, which]
         among = to_seen[np.array(self._seen)[which]] + (1.0 - _SAME) * np.eye(len(which))
         weights = np.linalg.solve(among, to_seen.T).T
         variance = 1.0 - np.einsum("ij,ij->i", weights, to_seen)
         return weights @ residuals, np.sqrt(np.clip(variance, 1e-6, 1.0))
+
+    def _column(self, position: int) -> FloatArray:
+        replaced = 0.5 * np.abs(self._fractions - self._fractions[position]).sum(axis=1)
+        return np.asarray(_SAME * np.exp(-replaced / _LENGTH))
 
 
 class Belief:
