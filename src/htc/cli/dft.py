@@ -127,7 +127,7 @@ def prepare(
         float, typer.Option("--degauss", metavar="RY", help="Marzari-Vanderbilt smearing of the occupations.")
     ] = 0.02,
     smearings: Annotated[
-        int, typer.Option("--smearings", help="How many smearings of the double delta.")
+        int, typer.Option("--smearings", help="How many smearings of the double delta, at most 10.")
     ] = 10,
     sigma: Annotated[float, typer.Option("--sigma", metavar="RY", help="Their step.")] = 0.005,
     pressure: Annotated[

@@ -33,7 +33,7 @@ class DftSettings:
     sigma_ry: float = 0.005
     """Step of the Gaussian smearings of the double delta function, Ry."""
     n_sigma: int = 10
-    """How many of them."""
+    """How many of them, ten at most: beyond, lambda.x breaks the lines of its table."""
     scf_threshold_ry: float = 1e-10
     phonon_threshold: float = 1e-14
     """``tr2_ph``."""
@@ -51,7 +51,7 @@ class DftSettings:
         for name, low, high in (
             ("degauss_ry", 1e-4, 0.2),
             ("sigma_ry", 1e-4, 0.1),
-            ("n_sigma", 1, 50),
+            ("n_sigma", 1, 10),
             ("scf_threshold_ry", 1e-20, 1e-4),
             ("phonon_threshold", 1e-24, 1e-8),
             ("mu_star", 0.0, 0.5),
