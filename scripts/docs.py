@@ -12,6 +12,7 @@ from __future__ import annotations
 import difflib
 import json
 import sys
+import typing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -153,7 +154,104 @@ def openapi() -> str:
     return json.dumps(create_app().openapi(), indent=2, ensure_ascii=False, sort_keys=True) + "\n"
 
 
-PAGES = {"cli.md": cli_page, "settings.md": settings_page, "model.md": model_page, "openapi.json": openapi}
+def campaign_page() -> str:
+    """Every key of a campaign's file, a table after the other."""
+    from pydantic import BaseModel
+
+    from htc.discovery.campaign import Campaign
+    from htc.discovery.campaign.pools import GROUPS
+
+    lines = [
+        "# Campaign files",
+        "",
+        "Every key of the TOML file of a campaign; [how to write one](../howto/campaigns.md).",
+        "The same as a JSON schema: [campaign.schema.json](campaign.schema.json).",
+        "",
+    ]
+    schema = Campaign.model_json_schema()
+    definitions = {"Campaign": schema, **schema["$defs"]}
+
+    def describe(name: str, title: str) -> None:
+        table = definitions[name]
+        lines.extend([f"## {title}", "", " ".join(table.get("description", "").split()), ""])
+        lines.extend(["| key | meaning | default |", "|---|---|---|"])
+        for key, field in table["properties"].items():
+            default = field.get("default")
+            shown = (
+                "" if default in (None, {}, []) or isinstance(default, dict | list) else f"`{_toml(default)}`"
+            )
+            if key in table.get("required", ()):
+                shown = f"`{field['const']}`" if "const" in field else "required"
+            meaning = field.get("description", "Which kind of table it is.").replace("|", "/")
+            lines.append(f"| `{key}` | {meaning} | {shown} |")
+        lines.append("")
+
+    def named(prefix: str) -> list[tuple[str, str]]:
+        found = []
+        for name, table in schema["$defs"].items():
+            kind = table.get("properties", {}).get("kind", {}).get("const")
+            where = next(
+                (
+                    place
+                    for place, model in Campaign.model_fields.items()
+                    if kind and name in _models_of(model.annotation, BaseModel)
+                ),
+                None,
+            )
+            if where == prefix:
+                found.append((name, f'[[{where}]] kind = "{kind}"'))
+        return found
+
+    describe("Campaign", "The file")
+    for name, title in named("candidates"):
+        describe(name, title)
+    for rule in ("charge", "size", "contact", "electrons"):
+        describe(f"{rule.capitalize()}Rule", f"[plausibility.{rule}]")
+    describe("Volume", "[volume]")
+    describe("Duplicates", "[duplicates]")
+    for name, title in named("stages"):
+        describe(name, title)
+    describe("Keep", "[stages.keep]")
+    describe("OptimizeTable", "[optimize]")
+    lines += ["## Groups of elements", "", "| name | elements |", "|---|---|"]
+    order = {symbol: z for z, symbol in enumerate(_elements())}
+    for name, members in GROUPS.items():
+        shown = "hydrogen to uranium" if name == "all" else " ".join(sorted(members, key=order.__getitem__))
+        lines.append(f"| `{name}` | {shown} |")
+    return "\n".join(lines) + "\n"
+
+
+def _elements() -> tuple[str, ...]:
+    from htc.materials.formulas import ELEMENTS
+
+    return ELEMENTS
+
+
+def _models_of(annotation: object, base: type) -> list[str]:
+    if isinstance(annotation, type) and issubclass(annotation, base):
+        return [annotation.__name__]
+    return [name for part in typing.get_args(annotation) for name in _models_of(part, base)]
+
+
+def _toml(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def campaign_schema() -> str:
+    """JSON schema of a campaign."""
+    from htc.discovery.campaign import Campaign
+
+    return json.dumps(Campaign.model_json_schema(), indent=1, ensure_ascii=False) + "\n"
+
+
+PAGES = {
+    "cli.md": cli_page,
+    "settings.md": settings_page,
+    "model.md": model_page,
+    "campaign.md": campaign_page,
+    "campaign.schema.json": campaign_schema,
+    "openapi.json": openapi,
+}
 
 
 def main() -> int:

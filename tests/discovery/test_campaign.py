@@ -126,4 +126,4 @@ def test_files_that_are_none(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_the_examples_are_campaigns(path: Path) -> None:
-    assert load_campaign(path).name
+    assert load_campaign(path) == load_campaign(path.stem)

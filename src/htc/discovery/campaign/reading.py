@@ -7,6 +7,7 @@ import re
 import tomllib
 import typing
 from collections.abc import Mapping, Sequence
+from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 from htc.discovery.campaign.tables import Campaign
 from htc.errors import InputError
 
-__all__ = ["load_campaign", "parse_campaign", "validate_campaign"]
+__all__ = ["bundled_campaigns", "load_campaign", "parse_campaign", "validate_campaign"]
 
 _MAX_BYTES: Final = 5_000_000
 
@@ -23,19 +24,35 @@ _MAX_BYTES: Final = 5_000_000
 def load_campaign(path: str | Path) -> Campaign:
     """Read a campaign's file.
 
+    Args:
+        path: of the file; or, where there is none of that name, the name of one that comes with HTC: ``a15``.
+
     Raises:
         InputError: no such file, not TOML, or not a campaign; ``where`` has file, line and key.
     """
     path = Path(path)
+    if not path.exists() and path.name in (own := bundled_campaigns()) and path.parent == Path():
+        return parse_campaign(own[path.name].read_text(encoding="utf-8"), source=path.name)
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise InputError("a campaign's file is at most 5 MB", where=str(path))
         text = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}", where=str(path)) from error
+        raise InputError(
+            f"cannot be read: {error.strerror}",
+            where=str(path),
+            hint="a path, or one of those that come with HTC: " + ", ".join(bundled_campaigns()),
+        ) from error
     except UnicodeDecodeError as error:
         raise InputError("not a text in UTF-8", where=str(path)) from error
     return parse_campaign(text, source=str(path))
+
+
+def bundled_campaigns() -> dict[str, Path]:
+    """The campaigns that come with HTC, by name."""
+    folder = resources.files("htc").joinpath("examples", "campaigns")
+    with resources.as_file(folder) as place:
+        return {path.stem: path for path in sorted(place.glob("*.toml"))}
 
 
 def parse_campaign(text: str, *, source: str = "campaign") -> Campaign:
