@@ -58,6 +58,7 @@ class DaskExecutor:
     Args:
         address: of a scheduler, ``tcp://host:port``.
         profile: instead, content of a cluster's profile; the scheduler is then in this process.
+        connect_s: how long the scheduler is waited for, s.
 
     Raises:
         InputError: neither or both are given, or the profile is none.
@@ -66,7 +67,9 @@ class DaskExecutor:
         HTCError: nobody answers at the address.
     """
 
-    def __init__(self, address: str | None = None, *, profile: str | None = None) -> None:
+    def __init__(
+        self, address: str | None = None, *, profile: str | None = None, connect_s: float = _CONNECT_S
+    ) -> None:
         """Connect."""
         if (address is None) == (profile is None):
             raise InputError("a scheduler's address or a cluster's profile is needed, one of them")
@@ -80,7 +83,7 @@ class DaskExecutor:
             connect: Any = Client  # not annotated
             self._client: Any = connect(
                 address if self._cluster is None else self._cluster,
-                timeout=_CONNECT_S,
+                timeout=connect_s,
                 set_as_default=False,
                 name="htc",
             )
