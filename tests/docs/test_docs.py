@@ -27,7 +27,7 @@ from htc.version import __version__
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 SCHEMAS = sorted((ROOT / "docs" / "schemas").glob("*.json"))
-GENERATED = ("cli.md", "settings.md", "model.md", "openapi.json")
+GENERATED = ("cli.md", "settings.md", "model.md", "campaign.md", "campaign.schema.json", "openapi.json")
 
 CLI: Any = typer.main.get_command(app)
 
