@@ -101,7 +101,7 @@ def _prices() -> dict[str, float]:
 def _concentrations() -> tuple[dict[str, float], dict[str, float]]:
     from pymatgen.analysis.hhi import HHIModel
 
-    known = HHIModel().symbol_hhip_hhir
+    known = HHIModel().symbol_hhip_hhir  # type: ignore[no-untyped-call]  # pymatgen gives it no types
     return {s: float(v[0]) for s, v in known.items()}, {s: float(v[1]) for s, v in known.items()}
 
 

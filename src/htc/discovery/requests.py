@@ -212,8 +212,8 @@ class _Conditions(_Request):
         default_factory=lambda: [0.0],
         min_length=1,
         max_length=20,
-        description="Each candidate is judged at each of these pressures, GPa. A crystal is taken as its cell "
-        "at that pressure: nothing is compressed.",
+        description="Each candidate is judged at each of these pressures, GPa. A crystal is taken as its "
+        "cell at that pressure: nothing is compressed.",
     )
     mu_star: float | None = Field(
         default=None, ge=0.0, le=MAX_MU_STAR, description="Coulomb pseudopotential; null: the service's own."

@@ -20,7 +20,7 @@ SHUTDOWN_WITHIN_S: Final = 6
 
 
 def application() -> FastAPI:
-    """The application of a worker process, by the settings of its environment; it ends with its supervisor."""
+    """The application of a worker process, by the settings of its environment. It ends with its parent."""
     from htc.jobs.supervisor import exit_with_spawner
     from htc.service.app import create_app
     from htc.service.logs import configure

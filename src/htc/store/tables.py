@@ -558,12 +558,10 @@ optimisation_pool = sa.Table(
     sa.Column("told_by", sa.String),
     sa.Column("told_at", _TIME),
     sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name="fk_optimisation_pool_run_id"),
-    sa.Index(
-        "ix_optimisation_pool_batch", "run_id", "batch", postgresql_where=sa.text("batch IS NOT NULL")
-    ),
+    sa.Index("ix_optimisation_pool_batch", "run_id", "batch", postgresql_where=sa.text("batch IS NOT NULL")),
 )
 """What an optimisation with an evaluator outside can choose from, frozen with the run; ``prior`` is what the
-cheap model thinks, ``measured`` what was told. ``position`` is the item of ``run_items`` that the answer made."""
+cheap model thinks, ``measured`` what was told, ``position`` the item of ``run_items`` the answer made."""
 
 api_keys = sa.Table(
     "api_keys",

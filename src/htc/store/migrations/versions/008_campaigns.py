@@ -186,7 +186,7 @@ def _create_sources() -> None:
 
 
 def _create_pool() -> None:
-    # What an optimisation can choose from where a laboratory or another code judges: kept with the run, because
+    # What an optimisation can choose from where a laboratory or another code judges. It is kept with the run:
     # what was asked must mean the same weeks later. Asked, told and failed are states of one row, so that no
     # answer can be without its candidate.
     op.execute(
