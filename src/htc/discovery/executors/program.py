@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -19,6 +19,17 @@ __all__ = ["Program", "differences", "this_program"]
 Program = Mapping[str, str]
 """Names and versions; ``""`` stands for what is not there."""
 
+_ROOMS: Final = (
+    "units.py",
+    "spectra",
+    "theory",
+    "materials",
+    "models",
+    "stability",
+    "prediction",
+    "discovery",
+)
+"""Where results come from; pages and commands may differ."""
 _ALWAYS: Final = ("numpy", "scipy", "pymatgen", "moyopy", "spglib")
 _POTENTIALS: Final = ("torch", "sevenn", "ase", "phonopy")
 _NEED_POTENTIALS: Final = frozenset({"relax", "phonons", "hull"})
@@ -34,12 +45,13 @@ def this_program(model: str | None = None) -> Program:
     import htc
     from htc.version import __version__
 
+    folder = Path(htc.__file__).parent
     found = {
         "python": ".".join(platform.python_version_tuple()[:2]),
         "htc": __version__,
-        "htc source": _hash_of(Path(htc.__file__).parent, "*.py"),
+        "htc source": _hash_of(path for room in _ROOMS for path in _sources(folder / room)),
         "model": _hash_of(
-            Path(htc.__file__).parent / "models" / "weights" if model is None else Path(model), "card.json"
+            (folder / "models" / "weights" if model is None else Path(model)).rglob("card.json")
         ),
     }
     for name in (*_ALWAYS, *_POTENTIALS):
@@ -86,12 +98,16 @@ def _shown(text: str) -> str:
     return text[:16] or "missing"
 
 
-def _hash_of(folder: Path, pattern: str) -> str:
+def _sources(room: Path) -> Iterable[Path]:
+    return room.rglob("*.py") if room.is_dir() else [room]
+
+
+def _hash_of(files: Iterable[Path]) -> str:
     """SHA-256 over names and contents of files; empty where there are none."""
     digest, any_file = hashlib.sha256(), False
-    for path in sorted(folder.rglob(pattern)):
+    for path in sorted(files):
         any_file = True
-        digest.update(str(path.relative_to(folder)).encode())
+        digest.update(f"{path.parent.name}/{path.name}".encode())
         digest.update(path.read_bytes())
     return digest.hexdigest() if any_file else ""
 
