@@ -141,7 +141,17 @@ class PredictStage(_Stage):
     tier: ModelTier = Field(default="default", description="Tier of the model.")
 
 
-class RelaxStage(_Stage):
+class _PotentialStage(_Stage):
+    potential: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=100,
+        description="Name of the interatomic potential, as `htc stability --potential` takes it; null: the"
+        " default one.",
+    )
+
+
+class RelaxStage(_PotentialStage):
     """Cell and positions relaxed at the pressure with an interatomic potential (extra [mlip])."""
 
     kind: Literal["relax"]
@@ -149,16 +159,21 @@ class RelaxStage(_Stage):
     max_steps: int = Field(default=300, ge=1, le=5000, description="Steps at most.")
 
 
-class PhononsStage(_Stage):
+class PhononsStage(_PotentialStage):
     """Phonons with an interatomic potential (extra [mlip])."""
 
     kind: Literal["phonons"]
 
 
-class HullStage(_Stage):
+class HullStage(_PotentialStage):
     """Energy above the hull of competing phases (extra [mlip])."""
 
     kind: Literal["hull"]
+    made_up: bool = Field(
+        default=True,
+        description="Compete with crystals made up from common structure types, too: minutes a candidate."
+        " false: with known crystals only, seconds; the distance is then the lower bound it says it is.",
+    )
 
 
 class EliashbergStage(_Stage):

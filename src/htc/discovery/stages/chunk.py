@@ -73,7 +73,7 @@ def _stage(task: ChunkTask, memory: Memory) -> Stage:
         from htc.discovery.stages.hull import hull_judge
         from htc.discovery.stages.supplies import sources_of
 
-        sources, notes = sources_of(task.supplement)
+        sources, notes = sources_of(task.supplement, made_up=bool(task.spec.get("made_up", True)))
         return each(hull_judge(_potential(task.spec), sources, memory, notes))
     if task.kind == "eliashberg":
         from htc.discovery.stages.eliashberg import eliashberg_judge
@@ -86,7 +86,7 @@ def _potential(spec: Mapping[str, Any]) -> Potential:
     from htc.stability import load_potential
     from htc.stability.potentials import DEFAULT_POTENTIAL
 
-    return load_potential(str(spec.get("potential", DEFAULT_POTENTIAL)))
+    return load_potential(str(spec.get("potential") or DEFAULT_POTENTIAL))
 
 
 def _subjects(task: ChunkTask, rejected: Counter[str]) -> Iterator[Subject]:

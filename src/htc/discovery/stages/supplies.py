@@ -101,11 +101,13 @@ class Supplied:
         )
 
 
-def sources_of(supplement: Mapping[str, Any] | None) -> tuple[list[CompetitorSource], list[str]]:
+def sources_of(
+    supplement: Mapping[str, Any] | None, *, made_up: bool = True
+) -> tuple[list[CompetitorSource], list[str]]:
     """Sources of competitors for a task, and what has to be said about them."""
     from htc.stability.competitors import bundled
 
-    sources: list[CompetitorSource] = list(bundled())
+    sources: list[CompetitorSource] = list(bundled(made_up=made_up))
     if supplement is None:
         return sources, [_ONLY_BUNDLED]
     return [*sources, Supplied(supplement)], list(supplement.get("notes", ()))
