@@ -22,7 +22,7 @@ from htc.errors import (
 )
 
 HEALTH = {
-    "status": "ok", "database": "connected", "dependencies": True, "version": "0", "model": "m",
+    "status": "ok", "database": "connected", "dependencies": True, "version": "0", "model_id": "m",
     "database_revision": "r", "features": {}, "problems": [],
 }  # fmt: skip
 

@@ -69,7 +69,7 @@ def test_a_screening(ask: Ask, worker: Worker, database: Database) -> None:
     assert cuprate.prediction["reason"]
     reasons = {i.label: i.error["what"] for i in items if i.error}
     assert set(reasons) == {"this is none", "bad file", "Nb3Sn: Sn to Ne"}
-    assert "no atomic radius of Ne" in reasons["Nb3Sn: Sn to Ne"]
+    assert "no volume of Ne" in reasons["Nb3Sn: Sn to Ne"]
     summary = run_summary(database, run_id)
     assert (summary.state, summary.done, summary.failed, summary.total) == ("finished", 12, 6, 12)
     assert summary.result is not None
@@ -313,8 +313,9 @@ def test_who_waits_for_a_run_and_goes_away_calls_it_off(ask: Ask, database: Data
 
 
 def test_a_validation_without_its_data_says_what_is_missing(
-    ask: Ask, worker: Worker, database: Database
+    ask: Ask, worker: Worker, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delenv("HTC_DATA", raising=False)
     run_id = ask("validate", suite="fold3")
     assert worker.work_once()
     summary = run_summary(database, run_id)

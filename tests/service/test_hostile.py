@@ -463,13 +463,13 @@ def test_what_proxies_say_is_believed_of_trusted_ones_only(
     with serving(create_app(Settings(access="keys"))) as client:
         answer = client.post("/api/htc/keys", json=body, headers=said)
         assert "strict-transport-security" not in answer.headers
-        entries = client.get("/api/htc/audit", headers=said).json()["entries"]
+        entries = client.get("/api/htc/audit", headers=said).json()["rows"]
         assert entries[0]["client"] == "127.0.0.1"
     proxied = Settings(access="keys", trusted_proxies=("127.0.0.0/8",))
     with serving(create_app(proxied)) as client:
         answer = client.post("/api/htc/keys", json=body, headers=said)
         assert answer.headers["strict-transport-security"] == "max-age=31536000"
-        entries = client.get("/api/htc/audit", headers=said).json()["entries"]
+        entries = client.get("/api/htc/audit", headers=said).json()["rows"]
         # What the client wrote itself (6.6.6.6) stands before what the proxy added.
         assert entries[0]["client"] == "198.51.100.7"
 

@@ -142,7 +142,7 @@ BAD: dict[str, tuple[int, bytes, str, str]] = {
     "a list": (422, b'["MgB2"]', "body", "dictionary or object"),
     "null": (422, b"null", "body", ""),
     "missing composition": (422, b"{}", "composition", "required"),
-    "unknown field": (422, b'{"composition": "MgB2", "presure_gpa": 5}', "presure_gpa", "not permitted"),
+    "unknown field": (422, b'{"composition": "MgB2", "presure_gpa": 5}', "presure_gpa", "there is no field"),
     "not an element": (422, b'{"composition": "Mg2B?"}', "Mg2B?", "'?' is not an element"),
     "empty": (422, b'{"composition": ""}', "composition", "at least 1"),
     "blank": (422, b'{"composition": "  "}', "", "empty"),

@@ -13,7 +13,7 @@ from htc.service import create_app
 from htc.settings import Settings
 from htc.store import Database, save, start_run
 
-FOLDER = "/home/somebody/unpublished"
+FOLDER = "/data/somebody/unpublished"
 
 
 def test_no_answer_tells_the_folders_of_an_input(

@@ -155,7 +155,10 @@ def test_an_optimisation_compares_by_its_own_objectives(
     assert [step["judged"] for step in found["run"]["result"]["history"]] == [2, 3]
 
 
-def test_a_validation(client: httpx.Client, work: Callable[[], bool]) -> None:
+def test_a_validation(
+    client: httpx.Client, work: Callable[[], bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HTC_DATA", raising=False)
     never = client.get("/api/htc/validations/formulas")
     assert never.status_code == 404
     assert "POST /api/htc/validate" in never.json()["hint"]

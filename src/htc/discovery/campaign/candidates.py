@@ -36,7 +36,7 @@ class _Named(Table):
 class SubstitutionSource(_Named):
     """Crystals made from prototypes by putting elements into their slots: every combination once."""
 
-    kind: Literal["substitution"]
+    kind: Literal["substitution"] = Field(description="Kind of the source.")
     prototypes: Annotated[tuple[str, ...], Field(min_length=1, max_length=300)] = Field(
         description="Crystals that lend their shape: AFLOW labels (`A3B_cP8_223_c_a`), Strukturbericht"
         " symbols (`A15`), minerals (`Heusler`), crystals of the bundled library (`Nb3Sn`), files. `aflow:`,"
@@ -57,7 +57,7 @@ class SubstitutionSource(_Named):
 class FilesSource(_Named):
     """Crystals of files: what `htc predict` reads."""
 
-    kind: Literal["files"]
+    kind: Literal["files"] = Field(description="Kind of the source.")
     paths: Annotated[tuple[str, ...], Field(min_length=1, max_length=10_000)] = Field(
         description="CIF, POSCAR, pymatgen JSON and extended XYZ files, folders, zip archives, and patterns"
         " such as `seeds/*.cif`; relative to the campaign's file."
@@ -68,7 +68,7 @@ class FilesSource(_Named):
 class FormulasSource(_Named):
     """Formulas: their crystal is looked up; without one, the composition is judged."""
 
-    kind: Literal["formulas"]
+    kind: Literal["formulas"] = Field(description="Kind of the source.")
     formulas: Annotated[tuple[str, ...], Field(min_length=1, max_length=_MOST_FROZEN)] = Field(
         description="Chemical formulas, e.g. `MgB2`."
     )
@@ -77,7 +77,7 @@ class FormulasSource(_Named):
 class StoreSource(_Named):
     """Crystals stored already, chosen as the run begins. All that is given must hold."""
 
-    kind: Literal["store"]
+    kind: Literal["store"] = Field(description="Kind of the source.")
     elements: _Symbols = Field(default=(), description="Symbols that must all be in the crystal.")
     without: _Symbols = Field(default=(), description="Symbols of which none may be.")
     only: _Symbols = Field(default=(), description="No other element may be.")
@@ -101,7 +101,7 @@ class StoreSource(_Named):
 class OptimadeQuery(_Named):
     """Crystals of an OPTIMADE provider, fetched as the run begins."""
 
-    kind: Literal["optimade"]
+    kind: Literal["optimade"] = Field(description="Kind of the source.")
     url: str = Field(
         pattern=r"^https?://", max_length=500, description="Base URL of the provider, without `/v1`."
     )
@@ -116,7 +116,7 @@ class OptimadeQuery(_Named):
 class MaterialsProjectQuery(_Named):
     """Crystals of the Materials Project, fetched as the run begins; needs HTC_MATERIALS_PROJECT_API_KEY."""
 
-    kind: Literal["materials_project"]
+    kind: Literal["materials_project"] = Field(description="Kind of the source.")
     elements: _Symbols = Field(default=(), description="Symbols that must all be in the crystal.")
     without: _Symbols = Field(default=(), description="Symbols of which none may be.")
     formula: str | None = Field(

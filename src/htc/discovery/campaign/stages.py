@@ -137,7 +137,7 @@ class _Stage(Table):
 class PredictStage(_Stage):
     """Tc by a tier of the model."""
 
-    kind: Literal["predict"]
+    kind: Literal["predict"] = Field(description="Kind of the stage.")
     tier: ModelTier = Field(default="default", description="Tier of the model.")
 
 
@@ -154,7 +154,7 @@ class _PotentialStage(_Stage):
 class RelaxStage(_PotentialStage):
     """Cell and positions relaxed at the pressure with an interatomic potential (extra [mlip])."""
 
-    kind: Literal["relax"]
+    kind: Literal["relax"] = Field(description="Kind of the stage.")
     fmax: float = Field(default=0.02, gt=0.0, le=1.0, description="Largest force that may be left, eV/Å.")
     max_steps: int = Field(default=300, ge=1, le=5000, description="Steps at most.")
 
@@ -162,13 +162,13 @@ class RelaxStage(_PotentialStage):
 class PhononsStage(_PotentialStage):
     """Phonons with an interatomic potential (extra [mlip])."""
 
-    kind: Literal["phonons"]
+    kind: Literal["phonons"] = Field(description="Kind of the stage.")
 
 
 class HullStage(_PotentialStage):
     """Energy above the hull of competing phases (extra [mlip])."""
 
-    kind: Literal["hull"]
+    kind: Literal["hull"] = Field(description="Kind of the stage.")
     made_up: bool = Field(
         default=True,
         description="Compete with crystals made up from common structure types, too: minutes a candidate."
@@ -179,7 +179,7 @@ class HullStage(_PotentialStage):
 class EliashbergStage(_Stage):
     """Tc by the isotropic Eliashberg equations on a spectrum made from the predicted moments."""
 
-    kind: Literal["eliashberg"]
+    kind: Literal["eliashberg"] = Field(description="Kind of the stage.")
 
 
 Stage = Annotated[
