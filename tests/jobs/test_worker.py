@@ -51,6 +51,12 @@ def assert_whole(database: Database, run_id: str, total: int) -> None:
     assert stored[0] == stored[1] == len(ids)
 
 
+@pytest.fixture(autouse=True)
+def _no_laboratory_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is missing where there are no such data can only be seen without them."""
+    monkeypatch.delenv("HTC_DATA", raising=False)
+
+
 def test_a_screening(ask: Ask, worker: Worker, database: Database) -> None:
     candidates = {
         "formulas": ["MgB2", "this is none", "YBa2Cu3O7"],
@@ -313,9 +319,8 @@ def test_who_waits_for_a_run_and_goes_away_calls_it_off(ask: Ask, database: Data
 
 
 def test_a_validation_without_its_data_says_what_is_missing(
-    ask: Ask, worker: Worker, database: Database, monkeypatch: pytest.MonkeyPatch
+    ask: Ask, worker: Worker, database: Database
 ) -> None:
-    monkeypatch.delenv("HTC_DATA", raising=False)
     run_id = ask("validate", suite="fold3")
     assert worker.work_once()
     summary = run_summary(database, run_id)

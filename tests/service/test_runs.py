@@ -19,6 +19,12 @@ SCREEN = {"candidates": {"formulas": ["MgB2", "NbN"]}, "label": "first"}
 
 
 @pytest.fixture(autouse=True)
+def _no_laboratory_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is missing where there are no such data can only be seen without them."""
+    monkeypatch.delenv("HTC_DATA", raising=False)
+
+
+@pytest.fixture(autouse=True)
 def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTC_TIER", "fast")
     get_settings.cache_clear()
@@ -155,10 +161,7 @@ def test_an_optimisation_compares_by_its_own_objectives(
     assert [step["judged"] for step in found["run"]["result"]["history"]] == [2, 3]
 
 
-def test_a_validation(
-    client: httpx.Client, work: Callable[[], bool], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("HTC_DATA", raising=False)
+def test_a_validation(client: httpx.Client, work: Callable[[], bool]) -> None:
     never = client.get("/api/htc/validations/formulas")
     assert never.status_code == 404
     assert "POST /api/htc/validate" in never.json()["hint"]

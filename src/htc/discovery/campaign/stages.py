@@ -146,8 +146,7 @@ class _PotentialStage(_Stage):
         default=None,
         min_length=1,
         max_length=100,
-        description="Name of the interatomic potential, as `htc stability --potential` takes it; null: the"
-        " default one.",
+        description="Name of the interatomic potential, as of `htc stability`; null: the default one.",
     )
 
 
