@@ -116,7 +116,8 @@ def wrk(
     With a file of bodies, one a line, each is sent once; there must be enough of them.
 
     Without a pause every connection asks again at once: the machine is full, and the latency is the number of
-    connections over the rate. With one, each waits so long after an answer.
+    connections over the rate. With one, each waits so long on average after an
+    answer, at random: as many people do, not in step.
     """
     program = shutil.which("wrk")
     if program is None:
@@ -131,7 +132,7 @@ def wrk(
         script += f'local left = io.lines("{bodies}")\nlocal h = {{["Content-Type"] = "application/json"}}\n'
         script += 'request = function() return wrk.format("POST", nil, h, left()) end\n'
     if pause_ms:
-        script += f"delay = function() return {pause_ms} end\n"
+        script += f"delay = function() return math.random(0, {2 * pause_ms}) end\n"
     path = Path(os.environ.get("TMPDIR", "/tmp")) / f"htc-wrk-{os.getpid()}.lua"
     path.write_text(script)
     try:
