@@ -30,7 +30,7 @@ MALFORMED: tuple[dict[str, Any], ...] = (
     {"method": "POST", "url": "/api/htc/predict", "content": b"{", "headers": _JSON},
     {"method": "POST", "url": "/api/htc/predict", "json": {"composition": "Xx9"}},
     {"method": "POST", "url": "/api/htc/predict", "json": {"structure": "data_\n_cell_length_a ?"}},
-    {"method": "GET", "url": "/api/htc/rankings?limit=-1"},
+    {"method": "GET", "url": "/api/htc/rankings?n=-1"},
     {"method": "GET", "url": "/api/htc/results/no-such-run"},
     {"method": "GET", "url": "/%00/../etc"},
     {"method": "POST", "url": "/api/htc/screen", "json": {"candidates": 7}},
@@ -77,7 +77,7 @@ class Soak:
             }
         if dice < 0.45 and self.jobs:
             return "results", {"method": "GET", "url": f"/api/htc/results/{self.random.choice(self.jobs)}"}
-        pages = ("/", "/api/htc/rankings?limit=50", "/api/htc/health", "/metrics", "/materials/MgB2",
+        pages = ("/", "/api/htc/rankings?n=50", "/api/htc/health", "/metrics", "/materials/MgB2",
                  "/api/htc/materials/MgB2", "/optimade/v1/structures?page_limit=5")  # fmt: skip
         page = self.random.choice(pages)
         return page, {"method": "GET", "url": page}

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from htc.cli.console import err, out, print_json
+from htc.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from htc.discovery.campaign import Stage
@@ -42,12 +43,16 @@ class _Forecast:
 def show_plan(
     settings: Settings, request: CampaignRequest, folder: Path, *, with_estimate: bool, as_json: bool
 ) -> None:
-    """Print it; nothing is stored."""
+    """Print it, with what is not installed here; nothing is stored."""
     from htc.discovery.space import open_space
     from htc.jobs.campaign.requirements import check_stages
 
     campaign = request.campaign
-    check_stages(campaign)
+    missing: MissingExtraError | None = None
+    try:
+        check_stages(campaign, elsewhere=request.scheduler is not None or request.cluster is not None)
+    except MissingExtraError as error:
+        missing = error
     opened: list[Database] = []
 
     def database() -> Database:
@@ -77,6 +82,7 @@ def show_plan(
                 "numbers": len(space),
                 "pressures": len(campaign.pressures_gpa),
                 "workers": workers,
+                "missing": None if missing is None else str(missing),
                 "size": None if size is None else size.as_dict(),
                 "stages": [
                     {
@@ -96,6 +102,8 @@ def show_plan(
         )
         return
     _print(request, space, size, forecasts, workers)
+    if missing is not None:
+        err.print(f"It cannot run here yet: {missing}", markup=False)
 
 
 def _cores() -> int:

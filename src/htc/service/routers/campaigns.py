@@ -8,15 +8,14 @@ from fastapi import APIRouter, Request, Response
 
 from htc.jobs.campaign import CampaignRequest, submit_campaign
 from htc.jobs.campaign.spaces import within_limits
-from htc.service import details, runs
-from htc.service.access import Requires, caller_of
-from htc.service.idempotency import HEADER, IdempotentRoute
-from htc.service.routers.runs import _ASKING, _READING, RunId
+from htc.service.access import Requires
+from htc.service.idempotency import IdempotentRoute
+from htc.service.routers.accepting import ASKING, READING, RunId, accepted
 from htc.service.schemas.campaigns import CampaignWish, FunnelAnswer, StageAnswer
 from htc.service.schemas.runs import RunAnswer
 from htc.service.state import ServiceState
 from htc.store.campaigns import stages_of
-from htc.store.jobs import run_summary
+from htc.store.jobs import Job, run_summary
 
 __all__ = ["router"]
 
@@ -28,7 +27,7 @@ router = APIRouter(tags=["runs"], route_class=IdempotentRoute)
     operation_id="screen_campaign",
     status_code=HTTPStatus.ACCEPTED,
     response_model=RunAnswer,
-    responses=_ASKING,
+    responses=ASKING,
     dependencies=[Requires("run")],
 )
 async def screen_campaign(
@@ -39,27 +38,20 @@ async def screen_campaign(
     What `htc screen` does with a file, but for sources that are files. The items of the results are those
     that pass the last stage, best first; `funnel` tells of the stages meanwhile.
     """
-    caller = caller_of(request)
-    given = request.headers.get(HEADER)
-    key = None if given is None else f"{caller.name}\n{given}"
-    created_by = details.created_by(service, caller)
 
-    def accept() -> RunAnswer:
+    def start(created_by: str, key: str | None) -> Job:
         asked = CampaignRequest(campaign=within_limits(wish.campaign), label=wish.label)
-        job, _ = submit_campaign(
+        return submit_campaign(
             service.database, service.settings, asked, created_by=created_by, base=None, key=key
-        )
-        return runs.run_answer(run_summary(service.database, job.run_id), whole=False)
+        )[0]
 
-    answer = await service.desk.in_thread(accept)
-    response.headers["Location"] = f"/api/htc/results/{answer.run_id}"
-    return answer
+    return await accepted(service, request, response, start)
 
 
 @router.get(
     "/api/htc/runs/{run_id}/funnel",
     operation_id="run_funnel",
-    responses=_READING,
+    responses=READING,
     dependencies=[Requires("read")],
 )
 async def run_funnel(service: ServiceState, run_id: RunId) -> FunnelAnswer:

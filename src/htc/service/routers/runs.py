@@ -10,10 +10,11 @@ from fastapi.responses import StreamingResponse
 
 from htc.errors import InputError
 from htc.jobs import submit
-from htc.service import details, runs
-from htc.service.access import Requires, caller_of
-from htc.service.idempotency import HEADER, IdempotentRoute
+from htc.service import runs
+from htc.service.access import Requires
+from htc.service.idempotency import IdempotentRoute
 from htc.service.problems import problem_responses
+from htc.service.routers.accepting import ASKING, READING, RunId, accepted
 from htc.service.schemas.runs import (
     BeteScreenRequest,
     OptimizeRequest,
@@ -26,7 +27,7 @@ from htc.service.schemas.runs import (
     ValidationSuites,
 )
 from htc.service.state import Service, ServiceState
-from htc.store.jobs import cancel, list_progress, run_summary
+from htc.store.jobs import Job, cancel, list_progress, run_summary
 
 __all__ = ["router"]
 
@@ -42,49 +43,17 @@ _EVENT: dict[str, Any] = {
 
 router = APIRouter(tags=["runs"], route_class=IdempotentRoute)
 
-RunId = Annotated[str, Path(min_length=1, max_length=100, description="Id of the run.")]
 
-_READING = problem_responses(
-    HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.SERVICE_UNAVAILABLE
-)
-_ASKING = {
-    202: {
-        "description": "Accepted; a worker does it. `Location` is where its results are found.",
-        "headers": {
-            "Location": {"description": "Address of the results.", "schema": {"type": "string"}},
-        },
-    },
-    **problem_responses(
-        HTTPStatus.BAD_REQUEST,
-        HTTPStatus.NOT_FOUND,
-        HTTPStatus.CONFLICT,
-        HTTPStatus.UNPROCESSABLE_ENTITY,
-        HTTPStatus.NOT_IMPLEMENTED,
-        HTTPStatus.SERVICE_UNAVAILABLE,
-    ),
-}
-
-
-async def _accept(
+async def _submitted(
     service: Service,
     request: Request,
     response: Response,
     wish: ScreenRequest | OptimizeRequest | ValidateRequest,
 ) -> RunAnswer:
-    # Beside what IdempotentRoute remembers: also a request whose answer was lost in a crash starts one run.
-    caller = caller_of(request)
-    given = request.headers.get(HEADER)
-    key = None if given is None else f"{caller.name}\n{given}"
+    def start(created_by: str, key: str | None) -> Job:
+        return submit(service.database, wish, created_by=created_by, key=key)[0]
 
-    created_by = details.created_by(service, caller)
-
-    def accept() -> RunAnswer:
-        job, _ = submit(service.database, wish, created_by=created_by, key=key)
-        return runs.run_answer(run_summary(service.database, job.run_id), whole=False)
-
-    answer = await service.desk.in_thread(accept)
-    response.headers["Location"] = f"/api/htc/results/{answer.run_id}"
-    return answer
+    return await accepted(service, request, response, start)
 
 
 @router.post(
@@ -92,7 +61,7 @@ async def _accept(
     operation_id="screen",
     status_code=HTTPStatus.ACCEPTED,
     response_model=RunAnswer,
-    responses=_ASKING,
+    responses=ASKING,
     dependencies=[Requires("run")],
 )
 async def screen(
@@ -103,7 +72,7 @@ async def screen(
     Accepted at once and done by workers. One bad candidate never stops the others: its item says what is
     wrong with it.
     """
-    return await _accept(service, request, response, wish)
+    return await _submitted(service, request, response, wish)
 
 
 @router.post(
@@ -111,7 +80,7 @@ async def screen(
     operation_id="optimize",
     status_code=HTTPStatus.ACCEPTED,
     response_model=RunAnswer,
-    responses=_ASKING,
+    responses=ASKING,
     dependencies=[Requires("run")],
 )
 async def optimize(
@@ -121,7 +90,7 @@ async def optimize(
 
     Seeded: the same request over the same model chooses the same candidates.
     """
-    return await _accept(service, request, response, wish)
+    return await _submitted(service, request, response, wish)
 
 
 @router.post(
@@ -129,14 +98,14 @@ async def optimize(
     operation_id="validate",
     status_code=HTTPStatus.ACCEPTED,
     response_model=RunAnswer,
-    responses=_ASKING,
+    responses=ASKING,
     dependencies=[Requires("run")],
 )
 async def validate(
     service: ServiceState, request: Request, response: Response, wish: ValidateRequest
 ) -> RunAnswer:
     """Hold predictions, formulas or the Eliashberg solver against what is known, as a run."""
-    return await _accept(service, request, response, wish)
+    return await _submitted(service, request, response, wish)
 
 
 @router.post(
@@ -144,14 +113,14 @@ async def validate(
     operation_id="bete_screen",
     status_code=HTTPStatus.ACCEPTED,
     response_model=RunAnswer,
-    responses=_ASKING,
+    responses=ASKING,
     dependencies=[Requires("run")],
 )
 async def bete_screen(
     service: ServiceState, request: Request, response: Response, wish: BeteScreenRequest
 ) -> RunAnswer:
     """Predict a batch of crystals as a run."""
-    return await _accept(service, request, response, wish.as_screening())
+    return await _submitted(service, request, response, wish.as_screening())
 
 
 @router.get(
@@ -168,7 +137,7 @@ async def validations(service: ServiceState) -> ValidationSuites:
 @router.get(
     "/api/htc/validations/{suite}",
     operation_id="last_validation",
-    responses=_READING,
+    responses=READING,
     dependencies=[Requires("read")],
 )
 async def validation(
@@ -182,7 +151,7 @@ async def validation(
 @router.get(
     "/api/htc/runs",
     operation_id="runs",
-    responses=_READING,
+    responses=READING,
     dependencies=[Requires("read")],
 )
 async def list_runs(
@@ -211,7 +180,7 @@ async def list_runs(
 @router.get(
     "/api/htc/runs/{run_id}",
     operation_id="run",
-    responses=_READING,
+    responses=READING,
     dependencies=[Requires("read")],
 )
 async def run(service: ServiceState, run_id: RunId) -> RunAnswer:
@@ -222,7 +191,7 @@ async def run(service: ServiceState, run_id: RunId) -> RunAnswer:
 @router.get(
     "/api/htc/results/{run_id}",
     operation_id="results",
-    responses=_READING,
+    responses=READING,
     dependencies=[Requires("read")],
 )
 async def results(
@@ -245,7 +214,7 @@ async def results(
 @router.post(
     "/api/htc/runs/{run_id}/cancel",
     operation_id="cancel_run",
-    responses=_READING,
+    responses=READING,
     dependencies=[Requires("run")],
 )
 async def cancel_run(service: ServiceState, run_id: RunId) -> RunAnswer:
@@ -272,7 +241,7 @@ async def cancel_run(service: ServiceState, run_id: RunId) -> RunAnswer:
             "event is the last position told of.",
             "content": {"text/event-stream": {"schema": _EVENT}},
         },
-        **_READING,
+        **READING,
     },
     dependencies=[Requires("read")],
 )

@@ -18,8 +18,11 @@ _TOLERANCE: Final = 1e-3
 """Å; the cells that come in are idealised to their symmetry."""
 _WHOLE: Final = 1e-6
 """What a product of fractions may be off a whole number."""
+_IDENTITY: Final = np.eye(3, dtype=np.int64)[None]
 _RIGID: Final = 0.02
 """What the product of a rotation with its transpose may be off the unit matrix."""
+_PLANS: Final = 512
+"""Meshes remembered: some 5 kB each, at most 45."""
 _SHIFTS: Final = np.array([(1, 1, 1), (0, 0, 1), (0, 0, 0)])
 
 
@@ -78,9 +81,6 @@ def find_operations(
     if found is None:
         return SymmetryOperations(_IDENTITY, np.eye(3)[None], np.arange(len(numbers))[None])
     return found
-
-
-_IDENTITY: Final = np.eye(3, dtype=np.int64)[None]
 
 
 @lru_cache(maxsize=230)
@@ -167,7 +167,7 @@ class _Plan:
     """Which operations leave the mesh as it is."""
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=_PLANS)
 def _plan(fractional: bytes, counts: tuple[int, ...]) -> _Plan:
     """The irreducible points of a mesh; crystals of one type share them.
 
