@@ -84,6 +84,27 @@ class Combinations:
             chosen.append(pool[place])
         return tuple(chosen)
 
+    def index(self, way: Sequence[str]) -> int:
+        """The number of a way.
+
+        Args:
+            way: an element for each slot; interchangeable slots in the order of their pool.
+
+        Raises:
+            ValueError: it is none of the ways.
+        """
+        open_to = self._masks
+        number = 0
+        for slot, (name, pool) in enumerate(zip(way, self.pools, strict=True)):
+            place = pool.index(name)
+            if not open_to[slot] & self._bits[slot][place]:
+                raise ValueError(f"{name} cannot be in slot {slot}")
+            if slot == len(self.pools) - 1:
+                return number + sum(bool(open_to[slot] & bit) for bit in self._bits[slot][:place])
+            number += self._table(slot, open_to)[place - 1] if place else 0
+            open_to = self._narrowed(slot, place, open_to)
+        raise ValueError("no slots")
+
     def __iter__(self) -> Iterator[tuple[str, ...]]:
         """All ways, in order."""
         return (self[i] for i in range(self._total))

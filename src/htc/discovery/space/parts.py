@@ -131,6 +131,35 @@ class Substitutions:
         """How many fillings."""
         return len(self._ways)
 
+    def filling(self, place: int) -> tuple[str, ...]:
+        """The element of each slot at a place.
+
+        Raises:
+            IndexError: there is no such place.
+        """
+        return self._ways[place]
+
+    def place_of(self, filling: Sequence[str]) -> int | None:
+        """The place of a filling, or of the one that is the same crystal by symmetry; None: it has none.
+
+        Args:
+            filling: an element for each slot.
+        """
+        if any(e not in pool for e, pool in zip(filling, self.pools, strict=True)):
+            return None
+        if not self.equal and len(set(filling)) < len(filling):
+            return None
+        own = tuple(filling)
+        first: tuple[str, ...] | None = own
+        while first is not None:
+            ordered = list(first)
+            for slots in self._interchangeable:
+                for slot, element in zip(slots, sorted((first[s] for s in slots), key=_Z.get), strict=True):
+                    ordered[slot] = element
+            own = tuple(ordered)
+            first = self._first_of_equals(own)
+        return self._ways.index(own)
+
     def volume_of(self, elements: Sequence[str]) -> float:
         """Volume that a filling is given, Å^3 an atom.
 

@@ -62,3 +62,25 @@ class Permutation:
             i = left + a * right
             if i < self.n:
                 return i
+
+    def index(self, image: int) -> int:
+        """Which number goes to ``image``: the inverse.
+
+        Raises:
+            IndexError: ``image`` is not in ``range(n)``.
+        """
+        if not 0 <= image < self.n:
+            raise IndexError(image)
+        a, b = self._a, self._b
+        i = image
+        while True:
+            left, right = i % a, i // a
+            for turn in reversed(range(_ROUNDS)):
+                key = self._keys[turn]
+                if turn % 2:
+                    right = (right - _mixed(key ^ left)) % b
+                else:
+                    left = (left - _mixed(key ^ right)) % a
+            i = left + a * right
+            if i < self.n:
+                return i

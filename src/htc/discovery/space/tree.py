@@ -58,6 +58,13 @@ class Source:
         part = bisect_right(self._ends, i)
         return part, i - (self._ends[part - 1] if part else 0)
 
+    def index(self, part: int, place: int) -> int | None:
+        """The inverse of :meth:`locate`; None where the limit left it out."""
+        i = place + (self._ends[part - 1] if part else 0)
+        if self._order is not None:
+            i = self._order.index(i)
+        return i if i < len(self) else None
+
 
 @dataclass(frozen=True)
 class Tree:
@@ -101,6 +108,16 @@ class Tree:
         source = bisect_right(self._ends, i)
         part, place = self.sources[source].locate(i - (self._ends[source - 1] if source else 0))
         return source, part, place
+
+    def index(self, source: int, part: int, place: int) -> int | None:
+        """The number of a place in a part; None where a limit left it out."""
+        i = self.sources[source].index(part, place)
+        if i is None:
+            return None
+        i += self._ends[source - 1] if source else 0
+        if self._order is not None:
+            i = self._order.index(i)
+        return i if i < len(self) else None
 
     def __getitem__(self, number: int) -> Candidate | Rejected:
         """The candidate of a number.
