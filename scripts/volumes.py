@@ -3,7 +3,7 @@
     HTC_DATA=... python scripts/volumes.py [--write]
 
 Reads the crystals of the epc folder (fold 3 is kept out and reported on), fits the parameters of
-``htc.discovery.space.volumes``, and with ``--write`` renews its volumes.json. Needs the extra [train].
+``htc.materials.volumes``, and with ``--write`` renews its volumes.json. Needs the extra [train].
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from htc.discovery.space import volumes
+from htc.materials import volumes
 from htc.materials.formulas import ELEMENTS
 from htc.settings import get_settings
 
@@ -69,7 +69,7 @@ def tensors(rows: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
 
 
 class PairModel(torch.nn.Module):
-    """``htc.discovery.space.volumes`` with gradients."""
+    """``htc.materials.volumes`` with gradients."""
 
     def __init__(self, chi: torch.Tensor, radius: torch.Tensor) -> None:
         """Start from the tabulated atomic radii, shape (100,); nan where there is none."""

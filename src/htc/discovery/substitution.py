@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from htc.discovery.space.volumes import PairSums, pair_sums, substituted_volume
 from htc.errors import InputError, StructureError
 from htc.materials.formulas import ELEMENTS
+from htc.materials.volumes import PairSums, pair_sums, substituted_volume
 
 if TYPE_CHECKING:
     from pymatgen.core.structure import Structure

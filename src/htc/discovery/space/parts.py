@@ -17,9 +17,9 @@ from htc.discovery.space.crystals import Crystal, made
 from htc.discovery.space.plausibility import Judge
 from htc.discovery.space.prototypes import Shape
 from htc.discovery.space.types import Candidate, Rejected
-from htc.discovery.space.volumes import substituted_volume, volume_per_atom
 from htc.errors import StructureError
 from htc.materials.formulas import ELEMENTS
+from htc.materials.volumes import substituted_volume, volume_per_atom
 
 __all__ = ["Entry", "Given", "Part", "Substitutions", "part_from_json"]
 
@@ -154,7 +154,7 @@ class Substitutions:
         while first is not None:
             ordered = list(first)
             for slots in self._interchangeable:
-                for slot, element in zip(slots, sorted((first[s] for s in slots), key=_Z.get), strict=True):
+                for slot, element in zip(slots, sorted((first[s] for s in slots), key=_Z.__getitem__), strict=True):
                     ordered[slot] = element
             own = tuple(ordered)
             first = self._first_of_equals(own)

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from htc.discovery.campaign.plausibility import Plausibility
 from htc.discovery.space.prototypes import Shape
-from htc.discovery.space.volumes import pair
+from htc.materials.volumes import pair
 
 __all__ = ["ElementFacts", "Judge", "Verdict", "element_facts"]
 

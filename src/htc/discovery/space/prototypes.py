@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from htc.discovery.space.crystals import Crystal
-from htc.discovery.space.volumes import PairSums, pair_sums
 from htc.errors import InputError, ModelError
+from htc.materials.volumes import PairSums, pair_sums
 
 if TYPE_CHECKING:
     from pymatgen.core.structure import Structure
