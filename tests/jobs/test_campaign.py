@@ -25,13 +25,14 @@ from htc.jobs import Worker
 from htc.jobs.campaign import CampaignRequest, submit_campaign
 from htc.jobs.campaign.coordinator import Coordinator
 from htc.jobs.campaign.owners import is_known_dead, owner_name
+from htc.jobs.campaign.pruning import prune_run, superfluous_rows
 from htc.jobs.campaign.report import write_report
 from htc.jobs.campaign.spaces import space_of, within_limits
 from htc.jobs.campaign.top import top_rows
 from htc.jobs.task import Task
 from htc.settings import Settings
 from htc.store import Database, RankingRefresher
-from htc.store.campaigns import stages_of
+from htc.store.campaigns import pruned_of, stages_of
 from htc.store.jobs import cancel, finish, items_of, run_summary
 from htc.store.jobs.holding import take_over
 
@@ -229,6 +230,57 @@ def test_a_run_that_was_called_off_goes_on_where_it_stood(database_in_settings: 
     do(database, lease, campaign, Here())
     assert run_summary(database, lease.run_id).state == "finished"
     assert stages_of(database, lease.run_id)[0].judged == 120
+
+
+def test_what_was_pruned_is_missed_by_nobody(
+    database_in_settings: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = database_in_settings
+    campaign = a_campaign()
+    lease = begin(database, campaign)
+    with pytest.raises(ConflictError, match="not finished"):
+        prune_run(database, lease.run_id, by="me")
+    do(database, lease, campaign, Here())
+    run_id = lease.run_id
+
+    def told(name: str) -> tuple[Any, ...]:
+        files = write_report(database, Settings(), run_id, tmp_path / name)
+        contents = {file.name: file.read_bytes() for file in files}
+        report = [line for line in contents.pop("report.md").decode().splitlines() if line]
+        return stages_of(database, run_id), top_rows(database, Settings(), run_id, 9), contents, report
+
+    before, rows = told("before"), rows_of(database, run_id)
+    losers = [r for r in rows if r[0] == 0 and r[6] == "done" and r[21] is None]
+    kept = sorted(losers, key=lambda r: (-r[9], r[4]))[:7]
+    wanted = [r for r in rows if r[21] is not None or r in kept or r[0] == 1]
+    assert superfluous_rows(database, run_id, 7).by_stage == {0: len(rows) - len(wanted), 1: 0}
+    assert rows_of(database, run_id) == rows
+
+    # Killed between two transactions, it goes on with the next call.
+    monkeypatch.setattr("htc.store.campaigns.pruning._BATCH", 20)
+
+    def die(gone: int, of: int) -> None:
+        if gone > 30:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        prune_run(database, run_id, 7, by="me", told=die)
+    assert len(wanted) < len(rows_of(database, run_id)) < len(rows)
+    prune_run(database, run_id, 7, by="me")
+    assert rows_of(database, run_id) == wanted
+    with pytest.raises(ConflictError, match="only the best 7"):
+        prune_run(database, run_id, 8, by="me")
+    prune_run(database, run_id, by="you")
+    assert rows_of(database, run_id) == [r for r in rows if r[21] is not None]
+    pruned = pruned_of(database, run_id)
+    assert pruned is not None
+    assert (pruned.rows, pruned.keep_best, pruned.by) == (len(rows) - 10 - 6, 0, "you")
+    assert superfluous_rows(database, run_id).rows == 0
+
+    after = told("after")
+    assert after[:3] == before[:3]
+    (more,) = [line for line in after[3] if line not in before[3]]
+    assert f"{pruned.rows} rows of candidates that did not pass were dropped" in more
 
 
 def test_what_a_campaign_may_ask_of_a_service(database_in_settings: Database) -> None:

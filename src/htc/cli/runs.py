@@ -1,4 +1,4 @@
-"""``htc runs``: what is under way, what came of it, and calling it off."""
+"""``htc runs``: what is under way, what came of it, calling it off, and dropping rows that nobody needs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["app"]
 
 app = typer.Typer(
     name="runs",
-    help="Screenings, optimisations, validations and batches: list, show, cancel.",
+    help="Screenings, optimisations, validations and batches: list, show, cancel, prune.",
     no_args_is_help=True,
 )
 
@@ -95,8 +95,10 @@ def show(
 
     Example: `htc runs show 06dc4a52`
     """
+    from htc.jobs.campaign.pruning import pruned_in_words
     from htc.jobs.fronts import front_as_json, goal_of
     from htc.store import Database
+    from htc.store.campaigns import pruned_of
     from htc.store.jobs import items_of, run_summary
 
     with Database.open() as database:
@@ -105,6 +107,7 @@ def show(
         goal = goal_of(summary.request)
         wanted = () if goal is None else (goal.objectives, goal.constraints)
         pareto = (summary.result or {}).get("pareto") or front_as_json(database, summary.run_id, *wanted)
+        pruned = pruned_of(database, summary.run_id) if summary.kind == "campaign" else None
     if as_json:
         print_json(
             {
@@ -112,6 +115,7 @@ def show(
                 "items": [_plain(row) for row in page.rows],
                 "next_cursor": page.next_cursor,
                 "pareto": pareto,
+                "pruned": None if pruned is None else pruned.as_dict(),
             }
         )
         return
@@ -119,6 +123,8 @@ def show(
     for text in (summary.label, summary.message, (summary.error or {}).get("what")):
         if text:
             out.print(f"  {text}", markup=False)
+    if pruned is not None:
+        out.print(f"  {pruned_in_words(pruned)}", markup=False, soft_wrap=True)
     if pareto["points"]:
         columns = ", ".join(f"{o['column']} {o['direction']}" for o in pareto["objectives"])
         out.print(f"not beaten ({columns}):")
@@ -155,6 +161,73 @@ def cancel(
         out.print("it will stop after what it has in hand")
     else:
         out.print(f"it is {summary.state}")
+
+
+@app.command()
+def prune(
+    run: Annotated[str, typer.Argument(metavar="ID", help="Id of the run, or its beginning.")],
+    keep_best: Annotated[
+        int,
+        typer.Option(
+            "--keep-best",
+            min=0,
+            max=1_000_000,
+            help="Keep so many of those that did not pass, the best of each stage by its rule.",
+        ),
+    ] = 0,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say how many rows would go, and their size.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Drop the rows of a finished campaign that did not pass. They do not come back.
+
+    Funnel, ranked list and report say the same as before. What came of a single candidate that did not pass
+    is no longer known. Ended half-way, the next call drops the rest.
+
+    Example: `htc runs prune 06dc4a52 --keep-best 1000 --dry-run`
+    """
+    from htc.cli.progress import steps
+    from htc.jobs.campaign.pruning import NO_LONGER, prune_run, superfluous_rows
+    from htc.settings import get_settings
+    from htc.store import Database
+
+    settings = get_settings()
+    with Database.open(settings) as database:
+        run_id = _whole_id(database, run)
+        if dry_run:
+            found = superfluous_rows(database, run_id, keep_best)
+        else:
+            with steps() as tell:
+                found = prune_run(
+                    database,
+                    run_id,
+                    keep_best,
+                    by=settings.created_by,
+                    told=lambda gone, of: tell("dropping rows", gone, of),
+                )
+    if as_json:
+        print_json(
+            {
+                "run_id": run_id,
+                "rows": found.rows,
+                "bytes": found.bytes,
+                "by_stage": {str(stage): n for stage, n in found.by_stage.items()},
+                "keep_best": keep_best,
+                "dropped": not dry_run,
+            }
+        )
+        return
+    from rich.filesize import decimal
+
+    if not found.rows:
+        out.print("nothing to drop")
+        return
+    would = "would be" if dry_run else "were"
+    out.print(f"{found.rows:,} rows, about {decimal(found.bytes)}, {would} dropped")
+    for stage, n in found.by_stage.items():
+        out.print(f"  stage {stage + 1}: {n:,}")
+    err.print(f"[dim]{NO_LONGER}[/]" if not dry_run else f"[dim]then {NO_LONGER}[/]", soft_wrap=True)
 
 
 def _whole_id(database: Database, given: str) -> str:

@@ -259,12 +259,14 @@ def _show(
     database: Database, settings: Settings, run_id: str, n: int, report: Path | None, *, as_json: bool
 ) -> None:
     from htc.cli.screen_view import ranked_table, stage_table
+    from htc.jobs.campaign.pruning import pruned_in_words
     from htc.jobs.campaign.top import top_rows
-    from htc.store.campaigns import stages_of
+    from htc.store.campaigns import pruned_of, stages_of
     from htc.store.jobs import run_summary
 
     summary = run_summary(database, run_id)
     stages = stages_of(database, run_id)
+    pruned = pruned_of(database, run_id)
     rows = top_rows(database, settings, run_id, n) if n else []
     written: list[Path] = []
     if report is not None:
@@ -281,10 +283,13 @@ def _show(
                 "costs": (summary.result or {}).get("costs"),
                 "top": [row.as_dict() for row in rows],
                 "report": [str(path) for path in written],
+                "pruned": None if pruned is None else pruned.as_dict(),
             }
         )
         return
     out.print(stage_table(stages))
+    if pruned is not None:
+        err.print(pruned_in_words(pruned), style="dim", soft_wrap=True, markup=False)
     if rows:
         out.print(ranked_table(rows, out.width))
         for row in rows:

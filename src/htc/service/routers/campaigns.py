@@ -11,10 +11,10 @@ from htc.jobs.campaign.spaces import within_limits
 from htc.service.access import Requires
 from htc.service.idempotency import IdempotentRoute
 from htc.service.routers.accepting import ASKING, READING, RunId, accepted
-from htc.service.schemas.campaigns import CampaignWish, FunnelAnswer, StageAnswer
+from htc.service.schemas.campaigns import CampaignWish, FunnelAnswer, PrunedAnswer, StageAnswer
 from htc.service.schemas.runs import RunAnswer
 from htc.service.state import ServiceState
-from htc.store.campaigns import stages_of
+from htc.store.campaigns import pruned_of, stages_of
 from htc.store.jobs import Job, run_summary
 
 __all__ = ["router"]
@@ -61,10 +61,12 @@ async def run_funnel(service: ServiceState, run_id: RunId) -> FunnelAnswer:
         summary = run_summary(service.database, run_id)
         planned = ((summary.request or {}).get("campaign") or {}).get("stages", [])
         stages = stages_of(service.database, run_id)
+        pruned = pruned_of(service.database, run_id)
         return FunnelAnswer(
             run_id=run_id,
             planned=max(len(planned), len(stages)),
             stages=[StageAnswer.model_validate(one) for one in stages],
+            pruned=None if pruned is None else PrunedAnswer.model_validate(pruned),
         )
 
     return await service.desk.in_thread(ask)

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from htc.discovery.campaign import Campaign
 
-__all__ = ["CampaignWish", "FunnelAnswer", "StageAnswer"]
+__all__ = ["CampaignWish", "FunnelAnswer", "PrunedAnswer", "StageAnswer"]
 
 
 class CampaignWish(BaseModel):
@@ -66,9 +66,23 @@ class StageAnswer(BaseModel):
     finished_at: datetime | None = Field(description="When it was over, UTC.")
 
 
+class PrunedAnswer(BaseModel):
+    """Rows of candidates that did not pass and were dropped when the run was over."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    at: datetime = Field(description="The last time, UTC.")
+    by: str = Field(description="Who did it.")
+    rows: int = Field(description="How many, over all times.")
+    keep_best: int = Field(description="How many that did not pass were kept of each stage.")
+
+
 class FunnelAnswer(BaseModel):
     """A campaign's stages so far."""
 
     run_id: str = Field(description="Id of the run.")
     planned: int = Field(description="How many stages the campaign has.")
     stages: list[StageAnswer] = Field(description="Those that have begun, in order.")
+    pruned: PrunedAnswer | None = Field(
+        default=None, description="What was dropped of its rows; null: nothing. Counts are of the whole run."
+    )

@@ -10,6 +10,7 @@ still the writer's. So a chunk is done or it is not, whoever dies when.
 
 from htc.store.campaigns.chunks import DoneChunk, Row, done_ranges, write_chunk, write_promotions
 from htc.store.campaigns.frozen import read_frozen, supplement_of, write_frozen
+from htc.store.campaigns.pruning import Pruned, Superfluous, prune, pruned_of, superfluous
 from htc.store.campaigns.ranking import (
     Fulfilling,
     Ranked,
@@ -19,16 +20,19 @@ from htc.store.campaigns.ranking import (
     rows_at,
     write_selection,
 )
-from htc.store.campaigns.reading import measured_costs, measured_spectra, tc_counts
+from htc.store.campaigns.reading import TC_STEP_K, measured_costs, measured_spectra, tc_counts
 from htc.store.campaigns.stages import StoredStage, close_stage, open_stage, stages_of, write_final_items
 
 __all__ = [
+    "TC_STEP_K",
     "DoneChunk",
     "Fulfilling",
+    "Pruned",
     "Ranked",
     "Row",
     "Rule",
     "StoredStage",
+    "Superfluous",
     "close_stage",
     "done_ranges",
     "fulfilling",
@@ -36,9 +40,12 @@ __all__ = [
     "measured_spectra",
     "open_stage",
     "passed_positions",
+    "prune",
+    "pruned_of",
     "read_frozen",
     "rows_at",
     "stages_of",
+    "superfluous",
     "supplement_of",
     "tc_counts",
     "write_chunk",

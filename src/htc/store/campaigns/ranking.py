@@ -22,6 +22,7 @@ __all__ = [
     "Fulfilling",
     "Ranked",
     "Rule",
+    "column_of",
     "fulfilling",
     "passed_positions",
     "rows_at",
@@ -71,7 +72,12 @@ class Ranked:
     rank: int | None
 
 
-def _column(name: str) -> sa.ColumnElement[Any]:
+def column_of(name: str) -> sa.ColumnElement[Any]:
+    """What a rule means by a name.
+
+    Raises:
+        InputError: a column that there is not.
+    """
     c = campaign_candidates.c
     if name == "pressure_required_gpa":
         return c.pressure_gpa
@@ -92,15 +98,15 @@ def fulfilling(database: Database, stage_id: int, rule: Rule) -> Generator[Fulfi
     c = campaign_candidates.c
     query = sa.select(c.position, c.label).where(c.stage_id == stage_id, c.state.in_(("done", "duplicate")))
     for name, (low, high) in rule.bounds.items():
-        column = _column(name)
+        column = column_of(name)
         query = query.where(column.is_not(None))
         if low is not None:
             query = query.where(column >= low)
         if high is not None:
             query = query.where(column <= high)
     for name, allowed in rule.among.items():
-        query = query.where(_column(name).in_(allowed))
-    by = _column(rule.by)
+        query = query.where(column_of(name).in_(allowed))
+    by = column_of(rule.by)
     query = query.order_by((by.desc() if rule.largest_first else by.asc()).nulls_last(), c.position)
     with (
         database.connect() as connection,

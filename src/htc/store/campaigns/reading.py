@@ -3,42 +3,66 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import sqlalchemy as sa
 
-from htc.store.tables import bete_runs, campaign_candidates, campaign_chunks, campaign_stages, runs
+from htc.store.tables import (
+    bete_runs,
+    campaign_candidates,
+    campaign_chunks,
+    campaign_sources,
+    campaign_stages,
+    runs,
+)
 
 if TYPE_CHECKING:
     from htc.store.database import Database
 
-__all__ = ["measured_costs", "measured_spectra", "tc_counts"]
+__all__ = ["PRUNINGS", "TC_STEP_K", "measured_costs", "measured_spectra", "tc_counts", "tc_counts_of"]
 
 
-def tc_counts(database: Database, stage_id: int, edges: Sequence[float]) -> list[int]:
-    """How many candidates of a stage have a Tc between two neighbours of ``edges``; the rest is left out.
+TC_STEP_K: Final = 0.25
+_TC_MOST_K: Final = 150.0
+PRUNINGS: Final = 2_100_000_000
+"""From this position on ``campaign_sources`` says what was dropped of a run's rows, a document a time; the
+first one has what the rows said as a whole."""
+
+
+def tc_counts(database: Database, stage_id: int) -> list[int]:
+    """How many candidates of a stage have a Tc in each band of ``TC_STEP_K``; also where rows were dropped.
 
     Args:
         database: an open database.
         stage_id: of the stage.
-        edges: shape (n + 1,), K, rising.
 
     Returns:
-        Counts, shape (n,).
+        Counts from 0 K on, as far as there are any; what is above 150 K is left out.
 
     Raises:
         StoreError: the database does not answer.
     """
-    c = campaign_candidates.c
-    band = sa.func.width_bucket(c.tc_predicted, sa.cast(list(edges), sa.ARRAY(sa.Double)))
+    s = campaign_sources.c
     with database.connect() as connection:
-        found = connection.execute(
-            sa.select(band, sa.func.count())
-            .where(c.stage_id == stage_id, c.tc_predicted.is_not(None))
-            .group_by(band)
-        )
-        counts = {int(number): int(n) for number, n in found}
-    return [counts.get(number, 0) for number in range(1, len(edges))]
+        kept = connection.execute(
+            sa.select(s.document["tc_counts"][str(stage_id)])
+            .join(campaign_stages, campaign_stages.c.run_id == s.run_id)
+            .where(campaign_stages.c.id == stage_id, s.position == PRUNINGS)
+        ).scalar()
+        return tc_counts_of(connection, stage_id) if kept is None else [int(n) for n in kept]
+
+
+def tc_counts_of(connection: sa.Connection, stage_id: int) -> list[int]:
+    """:func:`tc_counts` of the rows that there are."""
+    c = campaign_candidates.c
+    band = sa.cast(sa.func.floor(c.tc_predicted / TC_STEP_K), sa.Integer)
+    found = connection.execute(
+        sa.select(band, sa.func.count())
+        .where(c.stage_id == stage_id, c.tc_predicted >= 0.0, c.tc_predicted < _TC_MOST_K)
+        .group_by(band)
+    )
+    counts = {int(number): int(n) for number, n in found}
+    return [counts.get(number, 0) for number in range(max(counts, default=-1) + 1)]
 
 
 def measured_costs(database: Database) -> dict[tuple[str, str | None], float]:

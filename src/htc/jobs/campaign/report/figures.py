@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from htc.store.campaigns import tc_counts
+from htc.store.campaigns import TC_STEP_K, tc_counts
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -71,22 +71,25 @@ def draw_funnel(stages: Sequence[StoredStage], path: Path) -> None:
 def draw_tc(database: Database, stages: Sequence[StoredStage], path: Path) -> bool:
     """Predicted Tc of all candidates of each stage that predicts; False where there are none."""
     told = [s for s in stages if s.done and s.kind in {"predict", "eliashberg", "relax"}]
-    edges = np.linspace(0.0, 150.0, 10 * _BANDS + 1)
-    counts = {s.id: np.array(tc_counts(database, s.id, edges.tolist())) for s in told}
-    told = [s for s in told if counts[s.id].any()]
+    found = {s.id: np.array(tc_counts(database, s.id), dtype=int) for s in told}
+    told = [s for s in told if found[s.id].size]
     if not told:
         return False
-    highest = max(edges[np.flatnonzero(counts[s.id])[-1] + 1] for s in told)
-    step = max(1, round(np.count_nonzero(edges <= highest) / _BANDS))
+    bands = max(found[s.id].size for s in told)
+    highest = bands * TC_STEP_K
+    step = max(1, round((bands + 1) / _BANDS))
+    # So many bands that the last merged one is whole.
+    n = -(-bands // step) * step
+    edges = np.arange(0, n + 1, step) * TC_STEP_K
+    counts = {s.id: np.pad(found[s.id], (0, n - found[s.id].size)) for s in told}
     figure, axes = _axes(7.0, 4.2)
     for s, colour in zip(told, (_PALE, _BLUE, _RED, _GREY, "#d9a441", "#3c8d5a"), strict=False):
-        n = len(counts[s.id]) // step * step
-        merged = counts[s.id][:n].reshape(-1, step).sum(axis=1)
-        axes.stairs(merged, edges[: n + 1 : step], fill=s is told[0], color=colour, label=name_of(s), lw=1.4)
+        merged = counts[s.id].reshape(-1, step).sum(axis=1)
+        axes.stairs(merged, edges, fill=s is told[0], color=colour, label=name_of(s), lw=1.4)
     if max(int(counts[s.id].max()) for s in told) > _LOGARITHMIC_FROM:
         axes.set_yscale("log")
         axes.set_ylim(bottom=0.7)
-    axes.set_xlim(0.0, float(highest) * 1.05)
+    axes.set_xlim(0.0, highest * 1.05)
     axes.set_xlabel("predicted $T_c$ (K)")
     axes.set_ylabel("candidates")
     axes.legend(frameon=False)

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from htc.errors import NotFoundError, StorageError
+from htc.jobs.campaign.pruning import pruned_in_words
 from htc.jobs.campaign.report import figures
 from htc.jobs.campaign.top import Known, TopRow, top_rows
 from htc.jobs.campaign.watching import duration
-from htc.store.campaigns import StoredStage, stages_of
+from htc.store.campaigns import Pruned, StoredStage, pruned_of, stages_of
 from htc.store.jobs import RunSummary, run_summary
 from htc.version import __version__
 
@@ -75,7 +76,7 @@ def write_report(database: Database, settings: Settings, run_id: str, folder: Pa
         folder.mkdir(parents=True, exist_ok=True)
         drawn = _draw(database, stages, rows, folder)
         texts = {
-            "report.md": _markdown(summary, stages, rows, drawn),
+            "report.md": _markdown(summary, stages, rows, drawn, pruned_of(database, run_id)),
             "candidates.csv": _candidates(rows),
             "stages.csv": _stages(stages),
         }
@@ -103,7 +104,11 @@ def _draw(
 
 
 def _markdown(
-    summary: RunSummary, stages: Sequence[StoredStage], rows: Sequence[TopRow], drawn: dict[str, str]
+    summary: RunSummary,
+    stages: Sequence[StoredStage],
+    rows: Sequence[TopRow],
+    drawn: dict[str, str],
+    pruned: Pruned | None,
 ) -> str:
     request = (summary.request or {}).get("campaign", {})
     pressures = ", ".join(f"{p:g}" for p in request.get("pressures_gpa", [0.0]))
@@ -137,6 +142,9 @@ def _markdown(
             f"Workers {duration(costs['worker_seconds'])}, bookkeeping {100 * costs['bookkeeping']:.1f} % "
             f"of the work, {duration(costs['wall_seconds'])} from the first chunk to the last.",
         ]
+    if pruned is not None:
+        said = pruned_in_words(pruned)
+        lines += ["", f"{said[0].upper()}{said[1:]}. All figures here are of the whole run."]
     lines += ["", f"![{drawn['funnel.png']}](funnel.png)", "", "## The best", ""]
     if not rows:
         lines.append("No candidate passes all stages so far.")

@@ -125,7 +125,9 @@ function show() {
   showPareto();
 }
 
-function showFunnel({ planned, stages }) {
+function showFunnel({ planned, stages, pruned }) {
+  at("pruned").hidden = pruned === null;
+  if (pruned) at("pruned").textContent = `${pruned.rows.toLocaleString("en")} rows of candidates that did not pass were dropped on ${pruned.at.slice(0, 10)} by ${pruned.by}; the counts are of the whole run.`;
   at("funnel-panel").hidden = stages.length === 0;
   fill(at("stages"), stages.map((one) => {
     const judged = one.done + one.failed + one.rejected;
