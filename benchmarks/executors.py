@@ -1,14 +1,18 @@
 """What a campaign's executors do in a second: Dask's two workers against the local pool's two.
 
-    python -m benchmarks.executors [CANDIDATES] [--tier TIER] [--chunk N] [--rounds N]
+    python -m benchmarks.executors [CANDIDATES] [--tier TIER] [--chunk N] [--rounds N] [--json]
 
-A scheduler and two workers are started by their commands, on the loopback device. Both executors work in
-turns on the same candidates, warm, several times: the ratio is of times measured in one run.
+A scheduler and two workers are started by their commands, on the loopback device. Both executors do the same
+candidates, warm, in rounds: first the one, then the other, and the other way round in the next round. A
+round gives one ratio, of two times that lie next to each other; what else the machine does in the meantime
+changes the rates more than the ratios. Printed are the median and the range over the rounds. Waiting workers
+of the one executor take no processor while the other one works.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import pickle
 import socket
@@ -123,7 +127,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("candidates", nargs="?", type=int, default=1500)
     parser.add_argument("--tier", default="fast")
     parser.add_argument("--chunk", type=int, default=100)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--json", action="store_true")
     given = parser.parse_args(arguments)
     tasks = chunks(given.candidates, given.chunk, given.tier)
     local = LocalExecutor(WORKERS)
@@ -142,16 +147,23 @@ def main(arguments: list[str] | None = None) -> None:
     finally:
         local.close()
     n = sum(len(task.candidates) for task in tasks)
-    for name, times in seconds.items():
-        rate = n / statistics.median(times)
-        print(f"{name:<8} {rate:8.0f} candidates/s with {WORKERS} workers (chunks of {given.chunk})")
-    ratios = [a / b for a, b in zip(seconds["local"], seconds["dask"], strict=True)]
-    print(
-        f"ratio    {statistics.median(ratios):8.2f} of Dask's rate to the local pool's (each round: ", end=""
-    )
-    print(", ".join(f"{r:.2f}" for r in ratios) + ")")
-    same = "the same, bit for bit" if rows["local"] == rows["dask"] else "DIFFERENT"
-    print(f"rows     {len(rows['local']):8d} {same}")
+    rates = {name: [n / spent for spent in times] for name, times in seconds.items()}
+    ratios = [b / a for a, b in zip(rates["local"], rates["dask"], strict=True)]
+    same = rows["local"] == rows["dask"]
+    if given.json:
+        print(json.dumps({"candidates": n, "rates": rates, "ratios": ratios, "same_rows": same}, indent=2))
+        return
+    print(f"{n} candidates in chunks of {given.chunk}, {WORKERS} workers, {given.rounds} rounds in turns")
+    for name, some in rates.items():
+        print(f"{name:<6} {_spread(some, '.0f')} candidates/s")
+    print(f"ratio  {_spread(ratios, '.2f')} (Dask's rate over the local pool's, of each round)")
+    print("       " + ", ".join(f"{r:.2f}" for r in ratios))
+    print(f"rows   {len(rows['local'])}, {'the same, bit for bit' if same else 'DIFFERENT'}")
+
+
+def _spread(values: list[float], form: str) -> str:
+    middle, low, high = (format(v, form) for v in (statistics.median(values), min(values), max(values)))
+    return f"median {middle}, from {low} to {high}"
 
 
 if __name__ == "__main__":

@@ -208,6 +208,8 @@ def test_the_script_of_a_job_is_one(tmp_path: Path) -> None:
     assert command.startswith("/opt/htc/bin/python -m distributed.cli.dask_worker tcp://head:8786")
     assert "--nthreads 1" in command
     assert "--nworkers 16" in command
+    # Submitted twice, it brings workers of other names: a scheduler refuses those that it has.
+    assert '--name "htc-$SLURM_JOB_ID"' in command
     # They leave before the batch system ends the job.
     lifetime = re.search(r"--lifetime (\d+)s", command)
     assert lifetime is not None
@@ -222,6 +224,7 @@ def test_the_script_of_a_job_is_one(tmp_path: Path) -> None:
         ('memory = "8GB"', "'processes' is missing"),
         ('processes = 4\nmemory = "much"', "memory"),
         ('processes = 4\nmemory = "8GB"\nwalltime = "00:05:00"', "ten minutes"),
+        ('processes = 4\nmemory = "8GB"\npython = "/my env/python"', "blanks"),
         ("processes =", "not valid TOML"),
     ],
 )

@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from htc.errors import InputError, MissingExtraError
 
@@ -15,6 +15,16 @@ __all__ = ["ClusterProfile", "job_script", "load_profile", "missing_dask", "open
 
 _ONE_THREAD: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _Line = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^[^\r\n]+$")]
+
+
+def _one_word(path: str) -> str:
+    """The script of a job holds paths as they are, so that `$SCRATCH` means what it means on the node."""
+    if any(character.isspace() for character in path):
+        raise ValueError("a path with blanks does not survive the script of a job: use one without")
+    return path
+
+
+_Path = Annotated[_Line, AfterValidator(_one_word)]
 
 
 class ClusterProfile(BaseModel):
@@ -48,7 +58,7 @@ class ClusterProfile(BaseModel):
     prologue: tuple[_Line, ...] = Field(
         default=(), description='Commands before the workers start, e.g. "module load python/3.12".'
     )
-    python: _Line | None = Field(
+    python: _Path | None = Field(
         default=None, description="Python of the environment with HTC on the nodes; null: the one here."
     )
     interface: _Line | None = Field(
@@ -57,10 +67,10 @@ class ClusterProfile(BaseModel):
     scheduler_port: int = Field(
         default=0, ge=0, le=65535, description="Port of the scheduler on this machine; 0: any."
     )
-    local_directory: _Line | None = Field(
+    local_directory: _Path | None = Field(
         default=None, description="Scratch folder on the nodes; null: the working folder."
     )
-    log_directory: _Line | None = Field(
+    log_directory: _Path | None = Field(
         default=None, description="Where jobs write their logs; null: the working folder."
     )
 
@@ -143,7 +153,9 @@ def job_script(profile: ClusterProfile, scheduler: str = "tcp://SCHEDULER:8786")
     except ImportError as error:
         raise missing_dask(error) from error
     job: Any = SLURMJob if profile.system == "slurm" else LocalJob  # not annotated
-    return str(job(scheduler=scheduler, name="htc", **_options(profile)).job_script())
+    # A scheduler takes no two workers of one name, and the script may be submitted many times.
+    name = '"htc-$SLURM_JOB_ID"' if profile.system == "slurm" else '"htc-$$"'
+    return str(job(scheduler=scheduler, name=name, **_options(profile)).job_script())
 
 
 def open_cluster(profile: ClusterProfile) -> Any:
