@@ -27,7 +27,7 @@ _RECIPE: Final = 1
 @lru_cache(maxsize=1)
 def _recipe() -> str:
     """Changes whenever the same numbers would be other crystals."""
-    fitted = resources.files(__package__).joinpath("volumes.json").read_bytes()
+    fitted = resources.files("htc.materials").joinpath("volumes.json").read_bytes()
     return f"{_RECIPE}-{hashlib.sha256(fitted).hexdigest()[:12]}"
 
 
