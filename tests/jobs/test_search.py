@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 from htc.discovery.campaign import parse_campaign
+from htc.discovery.elements import element_value
 from htc.errors import ConflictError, InputError, NotFoundError
 from htc.jobs import Worker
 from htc.jobs.search import (
@@ -27,7 +29,7 @@ from htc.jobs.search.report import front_and_history, write_report
 from htc.settings import get_settings
 from htc.store import Database
 from htc.store.jobs import run_summary
-from htc.store.optimisation import pool_end
+from htc.store.optimisation import pool_end, pool_rows
 
 CAMPAIGN = """
 name = "A15"
@@ -196,3 +198,36 @@ def test_rows_without_an_answer_are_left_for_later(tmp_path: Path) -> None:
         (4, {"tc_predicted": 5.5}, None),
         (6, None, "no phase"),
     ]
+
+
+@pytest.mark.skipif(find_spec("pymoo") is None, reason="pymoo, which breeds pools, is not installed")
+def test_a_pool_that_is_bred_goes_on_after_a_kill_as_if_nothing_had_been(
+    database_in_settings: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database, settings = database_in_settings, get_settings()
+    monkeypatch.setattr("htc.jobs.search.breeding._TOGETHER", 10)
+    larger = CAMPAIGN.replace('["V", "Nb", "Ta"]', '"transition_metals"').replace(
+        '["Al", "Ge", "Si", "Sn", "Pb", "Be"]', '"metals metalloids"'
+    )
+    larger = larger.replace("[optimize]", "[optimize]\npool = 60")
+    wanted = search_request(parse_campaign(larger), "outside", prior_tier="fast")
+    runs = [start(database, settings, wanted, created_by="me") for _ in range(2)]
+
+    def stop(done: int, _: int) -> None:
+        if done >= 34:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fill(database, settings, runs[0], wanted, told=stop)
+    assert 24 < len(pool_rows(database, runs[0])) < 60
+    pools = []
+    for run_id in runs:
+        assert fill(database, settings, run_id, wanted) == 60
+        pools.append(pool_rows(database, run_id))
+    assert pools[0] == pools[1]
+    assert len(pools[0]) == 60
+    # Nothing that the elements or a constraint exclude was looked at; what is chosen is of the pool.
+    assert not any("Pb" in (row.formula or "") for row in pools[0])
+    assert max(element_value("dust_hazard", row.formula or "") or 0.0 for row in pools[0]) <= 3.0
+    chosen = ask(database, runs[0], 3)
+    assert [row.number for row in chosen] == [row.number for row in ask(database, runs[1], 3)]

@@ -40,6 +40,13 @@ class StrategyChoice(StrEnum):
     random = "random"
 
 
+class LooksChoice(StrEnum):
+    """Which of a large space are looked at, as an option of the command line."""
+
+    evolution = "evolution"
+    random = "random"
+
+
 _Campaign = Annotated[Path, typer.Argument(metavar="CAMPAIGN.toml", help="The campaign's file.")]
 _Run = Annotated[str, typer.Argument(metavar="RUN", help="Id of the run, or its beginning.")]
 _Budget = Annotated[int | None, typer.Option("--budget", min=1, help="How many are judged.")]
@@ -47,6 +54,10 @@ _Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Equal seed, eq
 _Strategy = Annotated[
     StrategyChoice | None,
     typer.Option("--strategy", help="How candidates are chosen; botorch needs the extra [bo]."),
+]
+_Looks = Annotated[
+    LooksChoice | None,
+    typer.Option("--looks", help="Which of a space larger than the pool are looked at."),
 ]
 _Label = Annotated[str | None, typer.Option("--label", help="A name for the run.")]
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -57,6 +68,7 @@ def run(
     campaign: _Campaign,
     budget: _Budget = None,
     strategy: _Strategy = None,
+    looks: _Looks = None,
     seed: _Seed = None,
     label: _Label = None,
     detach: Annotated[
@@ -78,7 +90,7 @@ def run(
     from htc.store import Database
 
     settings = get_settings()
-    request = _request(campaign, "model", label, budget=budget, strategy=strategy, seed=seed)
+    request = _request(campaign, "model", label, budget=budget, strategy=strategy, looks=looks, seed=seed)
     with Database.open(settings) as database:
         job = submit_search(database, settings, request, created_by=settings.created_by, base=campaign.parent)
         if detach:
@@ -102,6 +114,7 @@ def start(
     campaign: _Campaign,
     budget: _Budget = None,
     strategy: _Strategy = None,
+    looks: _Looks = None,
     seed: _Seed = None,
     label: _Label = None,
     as_json: _Json = False,
@@ -118,7 +131,7 @@ def start(
     from htc.store import Database
 
     settings = get_settings()
-    request = _request(campaign, "outside", label, budget=budget, strategy=strategy, seed=seed)
+    request = _request(campaign, "outside", label, budget=budget, strategy=strategy, looks=looks, seed=seed)
     with Database.open(settings) as database:
         run_id = begin(database, settings, request, created_by=settings.created_by, base=campaign.parent)
         err.print(f"run {run_id}", highlight=False)

@@ -15,11 +15,11 @@ from htc.errors import InputError
 from htc.models.acquisition import fractions_of
 from htc.models.predictive import PredictedTc, TcDistribution
 
-__all__ = ["Pool", "columns_of", "pool_of_predictions"]
+__all__ = ["FIELD", "Pool", "columns_of", "pool_of_predictions"]
 
 FloatArray = NDArray[np.float64]
 
-_FIELD: Final = {"pressure_required_gpa": "pressure_gpa", "hull_distance_eV": "hull_distance_ev"}
+FIELD: Final = {"pressure_required_gpa": "pressure_gpa", "hull_distance_eV": "hull_distance_ev"}
 """Names of the record where those of the columns differ."""
 
 
@@ -76,7 +76,7 @@ def pool_of_predictions(
         if column in ELEMENT_COLUMNS:
             known[column] = element_column(column, formulas)
         elif column != "tc_predicted":
-            name = _FIELD.get(column, column)
+            name = FIELD.get(column, column)
             values = [getattr(one, name, None) for one in predictions]
             array = np.array([np.nan if v is None else float(v) for v in values], dtype=np.float64)
             (known if column == "pressure_required_gpa" else guesses)[column] = array

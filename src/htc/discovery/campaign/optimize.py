@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal
 
 from pydantic import ConfigDict, Field
 
 from htc.discovery.requests import Goal, StabilityWish
 from htc.prediction.record import ModelTier
 
-__all__ = ["MAX_POOL", "OptimizeTable"]
+__all__ = ["MAX_POOL", "Looks", "OptimizeTable"]
+
+Looks = Literal["evolution", "random"]
 
 MAX_POOL: Final = 20_000
 """Candidates times pressures of an optimisation, which keeps them all in mind."""
@@ -24,7 +26,12 @@ class OptimizeTable(Goal):
         default=5000,
         ge=1,
         le=MAX_POOL,
-        description="Candidates times pressures to choose from: of a larger space so many are drawn.",
+        description="Candidates times pressures to choose from: of a larger space so many are looked at.",
+    )
+    looks: Looks = Field(
+        default="evolution",
+        description="Which of a larger space are looked at. evolution: bred generation by generation from the"
+        " best of those looked at before, by NSGA-II. random: drawn.",
     )
     tier: ModelTier | None = Field(
         default=None, description="Tier of the model that judges, where the model does; null: HTC_TIER."

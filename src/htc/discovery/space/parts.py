@@ -154,8 +154,8 @@ class Substitutions:
         while first is not None:
             ordered = list(first)
             for slots in self._interchangeable:
-                for slot, element in zip(slots, sorted((first[s] for s in slots), key=_Z.__getitem__), strict=True):
-                    ordered[slot] = element
+                for slot, z in zip(slots, sorted(_Z[first[s]] for s in slots), strict=True):
+                    ordered[slot] = ELEMENTS[z - 1]
             own = tuple(ordered)
             first = self._first_of_equals(own)
         return self._ways.index(own)

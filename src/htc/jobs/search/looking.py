@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,13 +20,13 @@ from htc.materials.inputs import InputItem
 from htc.store.optimisation import PoolRow, add_to_pool, pool_end
 
 if TYPE_CHECKING:
-    from htc.discovery import Verdict
-    from htc.discovery.space import Candidate
+    from htc.discovery import Evaluator, Verdict
+    from htc.discovery.space import Candidate, CandidateSpace
     from htc.jobs.search.request import SearchRequest
     from htc.settings import Settings
     from htc.store import Database
 
-__all__ = ["fill", "item_of", "pool_from"]
+__all__ = ["Looks", "fill", "item_of", "pool_from"]
 
 _LOOK: Final = 128
 """Candidates looked at together, and lost at most when the process dies."""
@@ -61,7 +62,7 @@ def fill(
     """Look at what has not been looked at; how many candidates times pressures the pool has.
 
     Candidates that the rules of plausibility, the constraints or the theory speak against are left out, each
-    with its reason.
+    with its reason. A pool that is bred has none that the rules or the constraints exclude.
 
     Args:
         database: an open database.
@@ -73,36 +74,96 @@ def fill(
 
     Raises:
         ConflictError: the run is of another version of HTC, which made other candidates.
+        MissingExtraError: the pool is bred, and pymoo is not installed.
         ModelError: the model cannot be used.
         StoreError: the database refused; what was looked at stays.
     """
-    campaign = request.campaign
-    pressures = campaign.pressures_gpa
+    space = space_of(request.campaign, database, run_id)
+    looks = Looks(database, settings, run_id, request, space, pulse)
+    if request.breeds(looks.total):
+        from htc.jobs.search.breeding import breed
+
+        return breed(database, run_id, request, looks, told=told)
     begun = pool_end(database, run_id)
-    space = space_of(campaign, database, run_id)
-    total = len(space) * len(pressures)
-    if begun >= total:
-        return total
-    cheap = evaluator_for(settings, database, tier=request.prior_tier, mu_star=campaign.mu_star, pulse=pulse)
-    for start in range(begun, total, _LOOK):
+    for start in range(begun, looks.total, _LOOK):
+        numbers = range(start, min(start + _LOOK, looks.total))
+        looks.at(numbers)
+        told(numbers.stop, looks.total)
+    return looks.total
+
+
+class Looks:
+    """The cheap model's looks at candidates, each written down with the run.
+
+    Args:
+        database: an open database.
+        settings: of this process.
+        run_id: of the run.
+        request: of the run.
+        space: of the run.
+        pulse: called between candidates; it may raise to stop.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        settings: Settings,
+        run_id: str,
+        request: SearchRequest,
+        space: CandidateSpace,
+        pulse: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Load nothing yet."""
+        self._database = database
+        self._settings = settings
+        self._run_id = run_id
+        self._request = request
+        self._pulse = pulse
+        self.space = space
+        self.pressures = request.campaign.pressures_gpa
+        self.total = len(space) * len(self.pressures)
+        """Candidates times pressures of the space."""
+
+    @cached_property
+    def _cheap(self) -> Evaluator:
+        return evaluator_for(
+            self._settings,
+            self._database,
+            tier=self._request.prior_tier,
+            mu_star=self._request.campaign.mu_star,
+            pulse=self._pulse,
+        )
+
+    def what(self, number: int) -> tuple[Candidate | Rejected, float, str | None]:
+        """Candidate and pressure (GPa) of a number, and why a constraint excludes it, if one does."""
+        which, place = divmod(number, len(self.pressures))
+        candidate, pressure = self.space[which], self.pressures[place]
+        if isinstance(candidate, Rejected):
+            return candidate, pressure, None
+        return candidate, pressure, _excluded(self._request, candidate, pressure)
+
+    def at(self, numbers: Sequence[int]) -> list[PoolRow]:
+        """Look at candidates and write down what is thought of them, or why they are left out.
+
+        Raises:
+            ModelError: the model cannot be used.
+            StoreError: the database refused; nothing was written.
+        """
         parts: list[_Part] = []
         sound: list[tuple[int, Candidate, float]] = []
-        for number in range(start, min(start + _LOOK, total)):
-            which, place = divmod(number, len(pressures))
-            candidate, pressure = space[which], pressures[place]
+        for number in numbers:
+            candidate, pressure, excluded = self.what(number)
             if isinstance(candidate, Rejected):
                 parts.append(_left_out(number, candidate.label, pressure, candidate.rule, candidate.reason))
-            elif (reason := _excluded(request, candidate, pressure)) is not None:
-                parts.append(_left_out(number, candidate.label, pressure, "constraint", reason))
+            elif excluded is not None:
+                parts.append(_left_out(number, candidate.label, pressure, "constraint", excluded))
             else:
                 sound.append((number, candidate, pressure))
-        verdicts = cheap([(item_of(candidate), pressure) for _, candidate, pressure in sound])
+        verdicts = self._cheap([(item_of(candidate), pressure) for _, candidate, pressure in sound])
         parts += [_looked_at(*one, verdict) for one, verdict in zip(sound, verdicts, strict=True)]
-        add_to_pool(
-            database, run_id, [(p.row, p.structure) for p in sorted(parts, key=lambda p: p.row.number)]
-        )
-        told(min(start + _LOOK, total), total)
-    return total
+        parts.sort(key=lambda part: part.row.number)
+        add_to_pool(self._database, self._run_id, [(part.row, part.structure) for part in parts])
+        return [part.row for part in parts]
 
 
 def item_of(candidate: Candidate) -> InputItem:

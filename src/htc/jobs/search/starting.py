@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from htc.discovery.breeding import bred_by, check_breeding
 from htc.discovery.campaign import Campaign, OptimizeTable
+from htc.discovery.campaign.optimize import Looks
 from htc.discovery.requests import Goal
 from htc.errors import MissingExtraError
 from htc.jobs.campaign.spaces import freeze
@@ -16,6 +18,7 @@ from htc.store.jobs import Job, enqueue
 from htc.store.runs import campaign_named, start_run
 
 if TYPE_CHECKING:
+    from htc.discovery.space import CandidateSpace
     from htc.settings import Settings
     from htc.store import Database
 
@@ -39,12 +42,17 @@ def search_request(
     table = campaign.optimize or OptimizeTable()
     fields = table.model_dump() | {k: v for k, v in changes.items() if v is not None}
     table = OptimizeTable.model_validate(fields)
-    most = max(1, table.pool // len(campaign.pressures_gpa))
-    limit = most if campaign.limit is None else min(most, campaign.limit)
+    looks: Looks = "random" if bred_by(table) is None else table.looks
+    limit = campaign.limit
+    if looks == "random":
+        most = max(1, table.pool // len(campaign.pressures_gpa))
+        limit = most if limit is None else min(most, limit)
     return SearchRequest(
         campaign=campaign.model_copy(update={"limit": limit, "optimize": None}),
         evaluator=evaluator,
         label=label,
+        looks=looks,
+        pool=table.pool if looks == "evolution" else None,
         tier=table.tier,
         stability=table.stability,
         seed=campaign.seed,
@@ -71,11 +79,12 @@ def start(
 
     Raises:
         InputError: a source that cannot be used, or no candidates at all.
-        MissingExtraError: the strategy needs an extra that is not installed.
+        MissingExtraError: the strategy or the breeding of the pool needs an extra that is not installed.
         StoreError: the database refused.
     """
     _check_strategy(request)
-    _, documents = freeze(request.campaign, database, settings, base)
+    space, documents = freeze(request.campaign, database, settings, base)
+    _check_breeding(request, space)
     return start_run(
         database,
         "optimize",
@@ -107,6 +116,7 @@ def submit_search(
     _check_strategy(request)
     check_available(request.stability)
     space, documents = freeze(request.campaign, database, settings, base)
+    _check_breeding(request, space)
     job, _ = enqueue(
         database,
         "optimize",
@@ -145,3 +155,8 @@ def _check_strategy(request: SearchRequest) -> None:
         raise MissingExtraError(
             f"the strategy {request.strategy} needs {module}", hint='pip install "htc[bo]"'
         )
+
+
+def _check_breeding(request: SearchRequest, space: CandidateSpace) -> None:
+    if request.breeds(len(space) * len(request.campaign.pressures_gpa)):
+        check_breeding()
