@@ -24,6 +24,7 @@ from htc.errors import ConflictError, HTCError, InputError
 from htc.jobs import Worker
 from htc.jobs.campaign import CampaignRequest, submit_campaign
 from htc.jobs.campaign.coordinator import Coordinator
+from htc.jobs.campaign.fates import told, unreadable
 from htc.jobs.campaign.owners import is_known_dead, owner_name
 from htc.jobs.campaign.pruning import prune_run, superfluous_rows
 from htc.jobs.campaign.report import write_report
@@ -208,6 +209,52 @@ def test_order_deaths_and_takeovers_change_nothing_but_the_deadly(database_in_se
     (row,) = (r for r in killed if r[4] == deadly)
     assert row[6] == "failed"
     assert "2 processes that worked on it alone died" in json.loads(row[20])["what"]
+    (lost,) = told(database, other.run_id, 10, state="failed")
+    assert (lost.label, lost.outcome) == (row[7], "failed")
+    assert "2 processes that worked on it alone died" in lost.says
+
+
+def test_what_became_of_one_candidate(database_in_settings: Database, tmp_path: Path) -> None:
+    database = database_in_settings
+    (tmp_path / "empty").mkdir()
+    campaign = a_campaign(
+        candidates=[
+            {
+                "kind": "substitution",
+                "prototypes": ["A15"],
+                "slots": {"Cr": ["Nb", "Ta"], "Si": ["Sn", "Ge"]},
+            },
+            {"kind": "formulas", "formulas": ["Nb3Sn", "Ta3Sn"]},
+            {"kind": "files", "paths": ["empty"]},
+        ],
+        stages=[
+            {"kind": "predict", "tier": "fast", "keep": {"min_tc_predicted": 0.0, "best": 3}},
+            {"kind": "predict", "tier": "fast", "keep": {"min_tc_predicted": 300.0}},
+        ],
+    )
+    _, lease = submit_campaign(
+        database,
+        Settings(),
+        CampaignRequest(campaign=campaign),
+        created_by="me",
+        base=tmp_path,
+        owner=owner_name(),
+    )
+    assert lease is not None
+    do(database, lease, campaign, Here())
+    # The formula stands for the crystal of the library, which is the one made from the prototype.
+    niobium = told(database, lease.run_id, 100, formula="Nb3Sn")
+    assert sorted(one.outcome for one in niobium) == ["did not pass", "duplicate", "passed"]
+    (fell,) = (one for one in niobium if one.outcome == "did not pass")
+    assert (fell.stage, "at least 300 was asked for" in fell.says) == (2, True)
+    stages = stages_of(database, lease.run_id)
+    assert (stages[0].passed, stages[1].passed) == (3, 0)
+    others = [one for one in told(database, lease.run_id, 100) if one.says.startswith("not among the best 3")]
+    assert others
+    (none,) = unreadable(database, lease.run_id, 10)
+    assert "holds no structure files" in none.says
+    write_report(database, Settings(), lease.run_id, tmp_path / "report")
+    assert "holds no structure files" in (tmp_path / "report" / "report.md").read_text()
 
 
 def test_a_worker_that_always_dies_ends_the_run_not_the_candidates(database_in_settings: Database) -> None:

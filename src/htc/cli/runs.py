@@ -1,4 +1,4 @@
-"""``htc runs``: what is under way, what came of it, calling it off, and dropping rows that nobody needs."""
+"""``htc runs``: what is under way, what came of it and of single candidates, calling off, dropping rows."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from htc.cli.console import err, out, print_json
 from htc.errors import InputError, NotFoundError
 
 if TYPE_CHECKING:
+    from htc.jobs.campaign.fates import Told
     from htc.store import Database
     from htc.store.jobs import RunItem, RunSummary
 
@@ -19,7 +20,7 @@ __all__ = ["app"]
 
 app = typer.Typer(
     name="runs",
-    help="Screenings, optimisations, validations and batches: list, show, cancel, prune.",
+    help="Screenings, optimisations, validations and batches: list, show, candidates, cancel, prune.",
     no_args_is_help=True,
 )
 
@@ -30,7 +31,8 @@ _STATES = ("queued", "running", "finished", "failed", "cancelled")
 def list_(
     n: Annotated[int, typer.Option("-n", min=1, max=10_000, help="How many.")] = 20,
     kind: Annotated[
-        str | None, typer.Option("--kind", help="Only such runs: screen, optimize, validate, batch.")
+        str | None,
+        typer.Option("--kind", help="Only these: campaign, screen, optimize, validate, batch."),
     ] = None,
     state: Annotated[
         str | None,
@@ -136,6 +138,57 @@ def show(
         out.print(f"  {item.position:>6}  {item.label}: {_outcome(item)}", markup=False)
     if page.next_cursor is not None:
         err.print(f"[dim]more: htc runs show {summary.run_id[:8]} --after {page.next_cursor}[/]")
+
+
+@app.command()
+def candidates(
+    run: Annotated[str, typer.Argument(metavar="ID", help="Id of the run, or its beginning.")],
+    formula: Annotated[
+        str | None, typer.Option("--formula", help="Only of this composition, through all stages.")
+    ] = None,
+    failed: Annotated[
+        bool, typer.Option("--failed", help="Only those that failed or could not be read.")
+    ] = False,
+    rejected: Annotated[
+        bool, typer.Option("--rejected", help="Only those that the theory says nothing about.")
+    ] = False,
+    n: Annotated[int, typer.Option("-n", min=1, max=1_000_000, help="How many.")] = 50,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Tell what became of single candidates of a campaign: how far they came, and what they fell by.
+
+    What the rules of plausibility reject is counted, not kept; `htc screen --estimate` shows examples of it.
+
+    Example: `htc runs candidates 06dc4a52 --formula NbN`
+    """
+    if failed and rejected:
+        raise InputError("--failed and --rejected exclude each other")
+    from htc.jobs.campaign.fates import told, unreadable
+    from htc.materials.formulas import parse_formula
+    from htc.store import Database
+
+    of = None if formula is None else parse_formula(formula).reduced_formula
+    with Database.open() as database:
+        run_id = _whole_id(database, run)
+        state: Any = "failed" if failed else "rejected" if rejected else None
+        found = told(database, run_id, n, formula=of, state=state)
+        if of is None and not rejected:
+            found += unreadable(database, run_id, n)
+    if as_json:
+        print_json({"run_id": run_id, "candidates": [one.as_dict() for one in found]})
+        return
+    if not found:
+        err.print("there are no such candidates", soft_wrap=True)
+        return
+    last = None
+    for one in found:
+        if (one.label, one.pressure_gpa) != last:
+            last = (one.label, one.pressure_gpa)
+            at = "" if one.pressure_gpa is None else f" at {one.pressure_gpa:g} GPa"
+            of = f" ({one.formula})" if one.formula and one.formula != one.label else ""
+            out.print(f"{one.label}{of}{at}", markup=False, soft_wrap=True)
+        place = "" if one.stage is None else f"{one.stage} {one.kind}: "
+        out.print(f"  {place}{_fate(one)}", markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -263,6 +316,14 @@ def _outcome(item: RunItem) -> str:
     low, high = p["tc_lower_95ci"], p["tc_upper_95ci"]
     interval = "" if low is None or high is None else f" ({low:.2f} – {high:.2f})"
     return f"Tc {p['tc_predicted']:.2f} K{interval} at {p['pressure_required_gpa'] or 0:g} GPa"
+
+
+def _fate(one: Told) -> str:
+    tc = ""
+    if one.tc_predicted is not None and one.tc_lower_95ci is not None and one.tc_upper_95ci is not None:
+        tc = f"; Tc {one.tc_predicted:.2f} K ({one.tc_lower_95ci:.2f} – {one.tc_upper_95ci:.2f})"
+    says = f", {one.says}" if one.says else ""
+    return f"{one.outcome}{says}{tc}"
 
 
 def _plain(row: RunSummary | RunItem) -> dict[str, Any]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -20,9 +20,13 @@ if TYPE_CHECKING:
     from htc.jobs.campaign.request import CampaignRequest
     from htc.settings import Settings
     from htc.store import Database
+    from htc.store.campaigns import StoredStage
     from htc.store.jobs import Lease
 
 __all__ = ["register"]
+
+_LOST: Final = 5
+"""Failed candidates that are named below the list."""
 
 
 def register(app: typer.Typer) -> None:
@@ -102,10 +106,13 @@ def screen(
 
         show_plan(settings, request, campaign.parent, with_estimate=estimate, as_json=as_json)
         return
+    from htc.cli.screen_plan import uncompressed
     from htc.jobs.campaign.owners import owner_name
     from htc.jobs.campaign.submitting import submit_campaign
     from htc.store import Database
 
+    if (caution := uncompressed(request.campaign)) is not None:
+        err.print(caution, markup=False, soft_wrap=True)
     with Database.open(settings) as database:
         job, lease = submit_campaign(
             database,
@@ -218,6 +225,9 @@ def _run(
         if asked and asked[0] == signal.SIGTERM:
             sys.exit(ExitCode.TERMINATED)
         raise typer.Exit(ExitCode.INTERRUPTED if asked else ExitCode.FAILED) from None
+    except KeyboardInterrupt:
+        err.print(f"what is done is stored. To go on: {how}", soft_wrap=True, markup=False)
+        raise
     except Exception:
         err.print(f"[dim]what is done is stored; to go on once this is mended: {how}[/]", soft_wrap=True)
         raise
@@ -299,9 +309,27 @@ def _show(
                 )
     else:
         err.print("no candidate passes all stages")
+    _say_what_was_lost(database, run_id, stages)
     for path in written:
         err.print(f"[dim]{path}[/]", soft_wrap=True)
     out.print(f"run {run_id}", markup=False, soft_wrap=True)
+
+
+def _say_what_was_lost(database: Database, run_id: str, stages: Sequence[StoredStage]) -> None:
+    """Why candidates are missing: rejected by which rule, failed or unreadable for which reason."""
+    from htc.jobs.campaign.fates import told, unreadable
+
+    rejections = stages[0].rejections if stages else {}
+    if rejections:
+        why = ", ".join(f"{rule} {n:,}" for rule, n in sorted(rejections.items(), key=lambda kv: -kv[1]))
+        err.print(f"rejected before anything was predicted: {why}", markup=False, soft_wrap=True)
+    lost = unreadable(database, run_id, _LOST + 1) if rejections.get("unreadable") else []
+    if any(one.failed for one in stages):
+        lost += told(database, run_id, _LOST + 1, state="failed")
+    for one in lost[:_LOST]:
+        err.print(f"  {one.label}: {one.outcome}, {one.says}", markup=False, soft_wrap=True)
+    if len(lost) > _LOST:
+        err.print(f"  all of them: htc runs candidates {run_id[:8]} --failed", markup=False, soft_wrap=True)
 
 
 @contextmanager

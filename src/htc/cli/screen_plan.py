@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from htc.cli.console import err, out, print_json
 from htc.errors import MissingExtraError
 
 if TYPE_CHECKING:
-    from htc.discovery.campaign import Stage
+    from htc.discovery.campaign import Campaign, Stage
     from htc.discovery.space import CandidateSpace, SizeEstimate
     from htc.jobs.campaign.request import CampaignRequest
     from htc.settings import Settings
     from htc.store import Database
 
-__all__ = ["show_plan"]
+__all__ = ["show_plan", "uncompressed"]
+
+_SHOWN: Final = 5
+"""Unreadable candidates that are named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +107,25 @@ def show_plan(
         )
         return
     _print(request, space, size, forecasts, workers)
+    if (caution := uncompressed(campaign)) is not None:
+        err.print(caution, markup=False, soft_wrap=True)
+    for label, why in _unreadable(space):
+        err.print(f"not readable: {label}: {why}", markup=False, soft_wrap=True)
     if missing is not None:
         err.print(f"It cannot run here yet: {missing}", markup=False)
+
+
+def uncompressed(campaign: Campaign) -> str | None:
+    """What to think of a campaign at pressures whose crystals nothing compresses; None where all is well."""
+    pressures = [p for p in campaign.pressures_gpa if p > 0.0]
+    compressed = campaign.volume.scale != 1.0 or any(stage.kind == "relax" for stage in campaign.stages)
+    if not pressures or compressed:
+        return None
+    listed = ", ".join(f"{p:g}" for p in pressures)
+    return (
+        f"at {listed} GPa the crystals keep their cells, so Tc there says nothing of the pressure: a stage "
+        "of kind relax, or volume.scale, compresses them"
+    )
 
 
 def _cores() -> int:
@@ -224,6 +246,20 @@ def _print(
         sources = {f.measured_by for f in forecasts if f.measured_by}
         if sources:
             err.print(f"[dim]costs measured by {' and '.join(sorted(sources))}[/]")
+
+
+def _unreadable(space: CandidateSpace) -> Iterator[tuple[str, str]]:
+    """The first files, formulas and stored crystals that cannot be read, and why."""
+    from htc.discovery.space.parts import Given
+
+    entries = (
+        entry
+        for source in space.sources
+        for part in source.parts
+        if isinstance(part, Given)
+        for entry in part.entries.values()
+    )
+    return islice(((e.label, e.error) for e in entries if e.error is not None), _SHOWN)
 
 
 def _count(n: Any) -> str:

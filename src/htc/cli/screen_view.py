@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -98,7 +98,10 @@ def stage_table(stages: Sequence[StoredStage]) -> Table:
     from htc.jobs.campaign.watching import duration
 
     table = _table()
-    for name in ("done", "rejected", "failed", "duplicates", "passed", "worker time"):
+    table.add_column("done", justify="right", no_wrap=True)
+    # What there is none of would only make the table too wide for a small terminal.
+    losses = [name for name in ("rejected", "failed", "duplicates") if any(getattr(s, name) for s in stages)]
+    for name in (*losses, "passed", "worker time"):
         table.add_column(name, justify="right", no_wrap=True)
     for one in stages:
         tier = one.spec.get("tier")
@@ -107,9 +110,7 @@ def stage_table(stages: Sequence[StoredStage]) -> Table:
             f"{one.kind} {tier}" if tier else one.kind,
             f"{one.entries:,}",
             f"{one.done:,}",
-            f"{one.rejected:,}" if one.rejected else "",
-            f"{one.failed:,}" if one.failed else "",
-            f"{one.duplicates:,}" if one.duplicates else "",
+            *(f"{getattr(one, name):,}" if getattr(one, name) else "" for name in losses),
             "" if one.passed is None else f"{one.passed:,}",
             duration(one.worker_seconds),
         )
@@ -117,46 +118,68 @@ def stage_table(stages: Sequence[StoredStage]) -> Table:
 
 
 def ranked_table(rows: Sequence[TopRow], width: int) -> Table:
-    """The ranked list with intervals and stability."""
+    """The ranked list with intervals and stability; columns that no row has a value for are left out."""
     from rich.table import Table
     from rich.text import Text
 
+    columns: list[tuple[str, Callable[[TopRow], str], bool]] = [
+        ("", lambda row: str(row.rank), True),
+        ("formula", lambda row: row.formula, True),
+        ("Tc (K)", lambda row: _number(row.tc_predicted, ".2f"), True),
+        ("95 % (K)", lambda row: _span(row.tc_lower_95ci, row.tc_upper_95ci, ".2f"), True),
+        ("Eliashberg\n(K)", _eliashberg, any("tc_eliashberg" in row.more for row in rows)),
+        ("in the lab\n(K)", _lab if width >= 100 else _lab_alone, any(map(_has_lab, rows))),
+        ("p\n(GPa)", lambda row: f"{row.pressure_gpa:g}", any(row.pressure_gpa for row in rows)),
+        (
+            "hull\n(eV)",
+            lambda row: _number(row.hull_distance_eV, ".3f"),
+            any(row.hull_distance_eV is not None for row in rows),
+        ),
+        ("phonons", lambda row: row.phonon_verdict or "-", any(row.phonon_verdict for row in rows)),
+        ("confidence", _confidence, True),
+        ("id", lambda row: (row.prediction_id or "-")[:8], width >= 80),
+        ("candidate", lambda row: row.label, width >= 130),
+    ]
+    shown = [(name, cell) for name, cell, wanted in columns if wanted]
+    left = {"formula", "confidence", "id", "candidate"}
     table = Table(box=None, header_style="bold", padding=(0, 1))
-    table.add_column("", justify="right", no_wrap=True)
-    table.add_column("formula", no_wrap=True)
-    for name in ("Tc (K)", "95 % (K)", "in the lab (K)", "p (GPa)", "hull (eV)", "phonons"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("confidence", no_wrap=True)
-    if width >= 110:
-        table.add_column("id", no_wrap=True)
-    if width >= 130:
-        table.add_column("candidate", no_wrap=True, overflow="ellipsis")
+    for name, _ in shown:
+        table.add_column(
+            name,
+            justify="left" if name in left else "right",
+            no_wrap=name in {"", "formula", "Tc (K)", "95 % (K)", "id", "candidate"},
+            overflow="ellipsis" if name == "candidate" else "fold",
+        )
     for row in rows:
-        low, high = row.tc_lower_95ci, row.tc_upper_95ci
-        cells: list[str | Text] = [
-            str(row.rank),
-            Text(row.formula),
-            _number(row.tc_predicted, ".2f"),
-            "-" if low is None or high is None else f"{low:.2f} – {high:.2f}",
-            _lab(row),
-            f"{row.pressure_gpa:g}",
-            _number(row.hull_distance_eV, ".3f"),
-            row.phonon_verdict or "-",
-            (row.confidence_level or "-") + (" (!)" if row.extrapolation_warning else ""),
-        ]
-        if width >= 110:
-            cells.append((row.prediction_id or "-")[:8])
-        if width >= 130:
-            cells.append(Text(row.label))
-        table.add_row(*cells)
+        table.add_row(*(Text(cell(row)) for _, cell in shown))
     return table
 
 
+def _span(low: float | None, high: float | None, form: str) -> str:
+    return "-" if low is None or high is None else f"{low:{form}} – {high:{form}}"
+
+
+def _eliashberg(row: TopRow) -> str:
+    return _number(row.more.get("tc_eliashberg"), ".2f")
+
+
+def _confidence(row: TopRow) -> str:
+    return (row.confidence_level or "-") + (" (!)" if row.extrapolation_warning else "")
+
+
+def _has_lab(row: TopRow) -> bool:
+    return row.tc_experiment is not None
+
+
+def _lab_alone(row: TopRow) -> str:
+    return _number(row.tc_experiment, ".1f")
+
+
 def _lab(row: TopRow) -> str:
-    low, high = row.tc_experiment_lower_95ci, row.tc_experiment_upper_95ci
-    if row.tc_experiment is None or low is None or high is None:
+    if row.tc_experiment is None:
         return "-"
-    return f"{row.tc_experiment:.1f} ({low:.1f} – {high:.1f})"
+    span = _span(row.tc_experiment_lower_95ci, row.tc_experiment_upper_95ci, ".1f")
+    return f"{row.tc_experiment:.1f} ({span})"
 
 
 def _number(value: float | None, form: str) -> str:

@@ -91,6 +91,13 @@ def validate_campaign(document: Mapping[str, Any], *, source: str = "campaign", 
 
 def _explained(error: ValidationError, document: Mapping[str, Any], source: str, text: str) -> InputError:
     found = error.errors(include_url=False)
+    # A list that lost its only value to an error is too short because of that.
+    found = [
+        e
+        for e in found
+        if e["type"] != "too_short"
+        or not any(other["loc"][: len(e["loc"])] == e["loc"] for other in found if other is not e)
+    ]
     # A wrong key is the likelier cause where another one is missing.
     first = next((e for e in found if e["type"] == "extra_forbidden"), found[0])
     path = _as_written(first["loc"], document)
@@ -118,8 +125,11 @@ def _explained(error: ValidationError, document: Mapping[str, Any], source: str,
     elif first["type"] == "missing":
         message = f"the key {path[-1]!r} is missing"
     if len(found) > 1 and first["type"] != "extra_forbidden":
-        hint = f"{hint}; " if hint else ""
-        hint += f"{len(found) - 1} more key{'s are' if len(found) > 2 else ' is'} wrong"
+        others = [_shown(_as_written(e["loc"], document)) for e in found if e is not first]
+        named_others = list(dict.fromkeys(other for other in others if other))
+        if named_others:
+            also = "wrong, too: " + ", ".join(named_others[:5]) + (", ..." if len(named_others) > 5 else "")
+            hint = f"{hint}; {also}" if hint else also
     line = _line_of(path, text)
     place = f"{source}, line {line}" if line else source
     return InputError(message, where=f"{place}: {_shown(path)}" if path else place, hint=hint)

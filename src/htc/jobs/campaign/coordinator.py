@@ -269,7 +269,7 @@ class _StageRun:
             following = self._whole._campaign.stages[self._index + 1 :]
             most = most_that_pass(self._spec.keep, following[0].budget if following else None)
             twins = Twins(
-                self._whole._space, self._whole._campaign.duplicates, len(self._pressures), self._carried
+                self._whole._space, self._whole._campaign.duplicates, self._pressures, self._carried
             )
 
             def twin_of(position: int) -> int | None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Mapping
+from collections import Counter, OrderedDict, defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
+
+from htc.discovery.space.parts import group_of
+from htc.discovery.space.types import Candidate
+from htc.materials.library import structures_for
 
 if TYPE_CHECKING:
     from pymatgen.core.structure import Structure
@@ -24,7 +28,7 @@ class Twins:
     Args:
         space: of the campaign.
         rule: its ``[duplicates]`` table.
-        pressures: how many pressures there are.
+        pressures: those of the campaign, GPa.
         carried: the crystal of a position where a stage has changed it; None: as the space makes it.
     """
 
@@ -32,7 +36,7 @@ class Twins:
         self,
         space: CandidateSpace,
         rule: Duplicates,
-        pressures: int,
+        pressures: Sequence[float],
         carried: Callable[[int], Mapping[str, object] | None] = lambda _: None,
     ) -> None:
         """Know nobody yet."""
@@ -50,9 +54,8 @@ class Twins:
         """Position of one that was asked about before, that is no twin itself, and is the same crystal."""
         if not self._on:
             return None
-        number, pressure = divmod(position, self._pressures)
-        candidate = self._space[number]
-        group = getattr(candidate, "group", None)
+        pressure = position % len(self._pressures)
+        group = self._group(position)
         if group is None:
             return None
         others = self._groups[group, pressure]
@@ -65,13 +68,27 @@ class Twins:
         others.append(position)
         return None
 
+    def _group(self, position: int) -> str | None:
+        """Of candidates that may be one crystal: a formula is of the group of the crystal it stands for."""
+        number, pressure = divmod(position, len(self._pressures))
+        made = self._space[number]
+        if not isinstance(made, Candidate):
+            return None
+        if made.structure is None and (known := _known(made, self._pressures[pressure])) is not None:
+            return group_of(Counter(site.specie.symbol for site in known))
+        return made.group
+
     def _crystal(self, position: int) -> Structure | None:
         if position in self._crystals:
             self._crystals.move_to_end(position)
             return self._crystals[position]
         document = self._carried(position)
         if document is None:
-            crystal = getattr(self._space[position // self._pressures], "structure", None)
+            number, pressure = divmod(position, len(self._pressures))
+            made = self._space[number]
+            crystal = None
+            if isinstance(made, Candidate):
+                crystal = made.structure or _known(made, self._pressures[pressure])
         else:
             from htc.materials.reading import as_structure
 
@@ -80,3 +97,11 @@ class Twins:
         if len(self._crystals) > _KEPT:
             self._crystals.popitem(last=False)
         return crystal
+
+
+def _known(candidate: Candidate, pressure_gpa: float) -> Structure | None:
+    """The crystal that is predicted for a formula, where the bundled library has one."""
+    if candidate.formula is None:
+        return None
+    found = structures_for(candidate.formula, pressure_gpa)
+    return found[0].structure if found and found[0].structure.is_ordered else None

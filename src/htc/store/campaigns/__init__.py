@@ -9,6 +9,7 @@ still the writer's. So a chunk is done or it is not, whoever dies when.
 """
 
 from htc.store.campaigns.chunks import DoneChunk, Row, done_ranges, write_chunk, write_promotions
+from htc.store.campaigns.fates import Fate, fates_of
 from htc.store.campaigns.frozen import read_frozen, supplement_of, write_frozen
 from htc.store.campaigns.pruning import Pruned, Superfluous, prune, pruned_of, superfluous
 from htc.store.campaigns.ranking import (
@@ -26,6 +27,7 @@ from htc.store.campaigns.stages import StoredStage, close_stage, open_stage, sta
 __all__ = [
     "TC_STEP_K",
     "DoneChunk",
+    "Fate",
     "Fulfilling",
     "Pruned",
     "Ranked",
@@ -35,6 +37,7 @@ __all__ = [
     "Superfluous",
     "close_stage",
     "done_ranges",
+    "fates_of",
     "fulfilling",
     "measured_costs",
     "measured_spectra",

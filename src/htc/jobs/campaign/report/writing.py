@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from htc.errors import NotFoundError, StorageError
+from htc.jobs.campaign.fates import Told, told, unreadable
 from htc.jobs.campaign.pruning import pruned_in_words
 from htc.jobs.campaign.report import figures
 from htc.jobs.campaign.top import Known, TopRow, top_rows
@@ -25,6 +26,7 @@ __all__ = ["write_report"]
 
 _ROWS: Final = 1_000
 _SHOWN: Final = 20
+_LOST: Final = 20
 _COLUMNS: Final = (
     "rank",
     "formula",
@@ -75,8 +77,12 @@ def write_report(database: Database, settings: Settings, run_id: str, folder: Pa
     try:
         folder.mkdir(parents=True, exist_ok=True)
         drawn = _draw(database, stages, rows, folder)
+        lost = [
+            *unreadable(database, run_id, _LOST + 1),
+            *told(database, run_id, _LOST + 1, state="failed"),
+        ]
         texts = {
-            "report.md": _markdown(summary, stages, rows, drawn, pruned_of(database, run_id)),
+            "report.md": _markdown(summary, stages, rows, drawn, pruned_of(database, run_id), lost),
             "candidates.csv": _candidates(rows),
             "stages.csv": _stages(stages),
         }
@@ -109,6 +115,7 @@ def _markdown(
     rows: Sequence[TopRow],
     drawn: dict[str, str],
     pruned: Pruned | None,
+    lost: Sequence[Told],
 ) -> str:
     request = (summary.request or {}).get("campaign", {})
     pressures = ", ".join(f"{p:g}" for p in request.get("pressures_gpa", [0.0]))
@@ -136,6 +143,13 @@ def _markdown(
     if first:
         why = ", ".join(f"{rule} {n:,}" for rule, n in sorted(first.items(), key=lambda kv: -kv[1]))
         lines += ["", f"Rejected before anything was predicted: {why}."]
+    if lost:
+        lines += [
+            "",
+            "Failed or unreadable:" if len(lost) <= _LOST else f"The first {_LOST} that failed:",
+            "",
+        ]
+        lines += [f"- {one.label}: {one.says}" for one in lost[:_LOST]]
     if costs:
         lines += [
             "",
@@ -150,13 +164,14 @@ def _markdown(
         lines.append("No candidate passes all stages so far.")
     else:
         lines += [
-            "| | formula | Tc (K) | 95 % | in the laboratory (K) | p (GPa) | above hull (eV/atom) "
-            "| phonons | confidence | known |",
-            "|---:|---|---:|---|---|---:|---:|---|---|---|",
+            "| | formula | Tc (K) | 95 % | Eliashberg (K) | in the laboratory (K) | p (GPa) "
+            "| above hull (eV/atom) | phonons | confidence | known |",
+            "|---:|---|---:|---|---:|---|---:|---:|---|---|---|",
             *(_row(row) for row in rows[:_SHOWN]),
             "",
             "Intervals of Tc are against a first-principles calculation of the same crystal; those in the "
-            "laboratory against a measurement. (!): outside what the model was trained on. Where nothing is "
+            "laboratory against a measurement. Eliashberg: on a spectrum made from the predicted moments, "
+            "where a stage did so. (!): outside what the model was trained on. Where nothing is "
             "known, neither the library, nor the store, nor an imported table has the composition: a ranked "
             "list is where to look, not what was found.",
         ]
@@ -182,6 +197,7 @@ def _row(row: TopRow) -> str:
         row.formula,
         _number(row.tc_predicted, ".2f"),
         _span(row.tc_lower_95ci, row.tc_upper_95ci),
+        _number(row.more.get("tc_eliashberg"), ".2f"),
         "–" if row.tc_experiment is None else _experiment(row),
         f"{row.pressure_gpa:g}",
         _number(row.hull_distance_eV, ".3f"),
