@@ -320,7 +320,10 @@ def test_the_roles_of_the_page(private: PrivateServer, rights: Database, look: C
     assert set(verdicts(owner).values()) == {"ok"}
     for found in (worker, owner):
         assert "DELETE" not in repr([found[f"privileges.{name}"].details for name in verdicts(found)])
-    assert reader["privileges.tables"].details["missing"]["DELETE"] == ["idempotency_keys"]
+    assert reader["privileges.tables"].details["missing"]["DELETE"] == [
+        "campaign_candidates",
+        "idempotency_keys",
+    ]
     # Its owner is a superuser: nobody is told to become one.
     assert "owned by htc" in worker["privileges.ownership"].result
     assert "GRANT" not in worker["privileges.ownership"].action

@@ -48,8 +48,11 @@ _REFRESH = Check(
     "asked whether the user owns it, has MAINTAIN, or was lent the function that refreshes it",
 )
 _PRIVILEGES: Final = ("SELECT", "INSERT", "UPDATE", "DELETE")
-_DELETING: Final = frozenset({"idempotency_keys"})
-"""Answers kept for a repeated request go when they have expired. Nothing else is ever removed."""
+_DELETING: Final[Mapping[str, str]] = {
+    "idempotency_keys": "`htc serve` cannot clear away what has expired",
+    "campaign_candidates": "`htc runs prune` cannot drop what did not pass",
+}
+"""Tables whose rows are removed, and what does not work without. Nothing else is ever removed."""
 _READ_ONLY: Final = frozenset({"alembic_version", "top_superconductors"})
 """Written by upgrades and refreshes only, which need their owner."""
 _UPDATING: Final[Mapping[str, str]] = {
@@ -259,7 +262,7 @@ def _judge_rights(user: str, quoted: str, lacking: Mapping[str, list[str]], tabl
         )
     if kept:
         return _TABLES.warning(
-            f"{user} lacks DELETE on {', '.join(kept)}: `htc serve` cannot clear away what has expired",
+            f"{user} lacks DELETE on {', '.join(kept)}: " + ", ".join(_DELETING[name] for name in kept),
             f"as the owner: `{grants}`",
             missing=missing,
         )
