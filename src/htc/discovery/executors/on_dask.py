@@ -120,6 +120,7 @@ class DaskExecutor:
         """See :class:`~htc.discovery.executors.Executor`."""
         if self._closed:
             raise HTCError("the connection to the cluster has been closed", where=self._where)
+        self._check_connected()
         only = self._only()
         self._count += 1
         key = f"htc-{task.run_id}-{task.stage}-{task.chunk}-{self._count}"
@@ -150,12 +151,8 @@ class DaskExecutor:
             outcome = self._outcome(future)
             if outcome is not None:
                 found.append(outcome)
-        if self._client.status not in {"running", "connecting"}:
-            raise HTCError(
-                f"the connection to the scheduler is {self._client.status}",
-                where=self._where,
-                hint="start the scheduler again; the run goes on from what is stored",
-            )
+        if not found:
+            self._check_connected()
         return found
 
     def close(self) -> None:
@@ -270,13 +267,27 @@ class DaskExecutor:
             )
         return good
 
+    def _check_connected(self) -> None:
+        # While it is lost, Dask tries to connect again; it gives up after ``connect_s``.
+        if self._client.status not in {"running", "connecting"}:
+            raise HTCError(
+                "the scheduler is gone",
+                where=self._where,
+                hint="what is done is stored: start a scheduler and workers, and go on with the run",
+            )
+
     def _look(self, *, now: bool = False) -> None:
         """See who is there, not too often."""
         at = time.monotonic()
         if not now and at - self._looked < _LOOK_S:
             return
         self._looked = at
-        self._threads = {str(k): int(v) for k, v in self._client.nthreads().items()}
+        try:
+            self._threads = {str(k): int(v) for k, v in self._client.nthreads().items()}
+        except OSError as error:
+            # It is away; whether for good, the state of the connection says.
+            _log.warning("%s does not say which workers it has: %s", self._where, error)
+            return
         if self._threads:
             self._last_seen = at
         elif at - max(self._last_seen, 1.0) > _ALONE_S:
