@@ -40,15 +40,21 @@ _HARMLESS: Final = 15.0
 _DUST_LIMIT: Final[dict[str, float]] = {
     "Be": 0.0002, "Os": 0.002, "Cd": 0.005, "Ag": 0.01, "As": 0.01, "Pb": 0.05,
     "Co": 0.1, "Hg": 0.1, "Rh": 0.1, "Te": 0.1, "Tl": 0.1, "Se": 0.2, "U": 0.25,
-    "Ba": 0.5, "Hf": 0.5, "Sb": 0.5, "V": 0.5,
+    "V": 0.28, "Ba": 0.5, "Hf": 0.5, "Sb": 0.5,
     "Cr": 1.0, "Cu": 1.0, "Ni": 1.0, "Y": 1.0, "Sn": 2.0, "F": 2.5,
     "Mn": 5.0, "Ta": 5.0, "Zr": 5.0,
 }  # fmt: skip
-"""Permissible exposure limit of the United States, mg/m3 as the element: 29 CFR 1910.1000 tables Z-1 and Z-2,
-1910.1018 (As), .1024 (Be), .1025 (Pb), .1027 (Cd). Of the metal and its insoluble compounds where the law
-tells them from soluble ones and gives a limit, of all compounds otherwise; V as V2O5, Os as OsO4, Mn and V
-are ceilings. Elements that are not here (gases, and halogens other than in fluorides, among them) have none
-as dust."""
+"""Permissible exposure limit of the United States, mg/m3 as the element: 29 CFR 1910.1000 tables Z-1 and Z-2
+(Hg), 1910.1018 (As), .1024 (Be), .1025 (Pb), .1027 (Cd).
+
+Of dust of the metal and its insoluble compounds where the law tells them from soluble ones and gives a limit
+(Ag, Cr, Ni, Rh, U), else of what it limits: soluble compounds (Ba, Tl), all but oxides (Sn), the tetroxide
+(Os), the pentoxide (V: 0.5 mg/m3 as V2O5, of which 56 % is vanadium). Limits of Hg, Mn and V are ceilings.
+Elements that are not here (gases, and halogens other than in fluorides, among them) have none as dust, or
+none but that of harmless dust; limits of 1989 that a court vacated do not count.
+
+Compared with what OSHA's and NIOSH's pages state for each substance: all but As, Cd, F and Pb, which were not
+looked up there."""
 
 
 def element_column(column: ElementColumn, formulas: Sequence[str]) -> FloatArray:
