@@ -5,6 +5,7 @@
     python -m benchmarks bulk [ROWS]
     python -m benchmarks ranking [--home FOLDER | --url URL] [--rows N ...] [--layouts]
     python -m benchmarks replay PREDICTIONS.parquet
+    python -m benchmarks breeding
 
 Ratios are of two things measured in the same run: they carry over to other machines better than the times
 beside them.
@@ -212,6 +213,10 @@ def main() -> int:
         from benchmarks.ranking import main as ranking
 
         return ranking(sys.argv[2:])
+    if sys.argv[1:2] == ["breeding"]:
+        from benchmarks.breeding import main as breeding
+
+        return breeding(sys.argv[2:])
     if sys.argv[1:2] == ["replay"]:
         from benchmarks.replay import main as replay
 
@@ -223,7 +228,7 @@ def main() -> int:
     names = sys.argv[1:] or list(ALL)
     unknown = [name for name in names if name not in ALL]
     if unknown:
-        there = ", ".join([*ALL, "bulk", "eliashberg", "ranking", "replay"])
+        there = ", ".join([*ALL, "bulk", "eliashberg", "ranking", "replay", "breeding"])
         print(f"no measurement is called {unknown[0]!r}; there are: {there}", file=sys.stderr)
         return 2
     for name in names:
