@@ -45,10 +45,11 @@ def store_structures(connection: sa.Connection, predictions: Mapping[str, Predic
     # The server's canonical text decides, so that every writer, old or new, gets the same hash.
     hashes = connection.execute(
         sa.text(
-            "SELECT htc_document_hash(d::jsonb) FROM unnest(CAST(:docs AS text[])) WITH ORDINALITY AS t(d, n)"
-            " ORDER BY n"
+            "SELECT htc_document_hash(d)"
+            " FROM jsonb_array_elements(CAST(:docs AS jsonb)) WITH ORDINALITY AS t(d, n) ORDER BY n"
         ),
-        {"docs": list(documents.values())},
+        # One text: of an array the driver would search every element for what needs quoting.
+        {"docs": f"[{','.join(documents.values())}]"},
     ).scalars()
     by_key = dict(zip(documents, hashes, strict=True))
     known = set(

@@ -42,20 +42,23 @@ def most_that_pass(keep: Keep, next_budget: int | None) -> int | None:
 
 
 def select(
-    ordered: Iterable[int], most: int | None, twin_of: Callable[[int], int | None] = lambda _: None
+    ordered: Iterable[tuple[int, str | None]],
+    most: int | None,
+    twin_of: Callable[[int, str | None], int | None] = lambda _, __: None,
 ) -> Selection:
     """Choose from candidates that fulfil the rule of a stage.
 
     Args:
-        ordered: their positions, best first.
+        ordered: their positions and formulas, best first.
         most: how many may pass; None: all.
-        twin_of: position of one that was passed before and is the same crystal; None: there is none.
+        twin_of: of a position and its formula, the position of one that was passed before and is the same
+            crystal; None: there is none.
     """
     found = Selection()
-    for position in ordered:
+    for position, formula in ordered:
         if most is not None and len(found.passing) >= most:
             break
-        twin = twin_of(position)
+        twin = twin_of(position, formula)
         if twin is None:
             found.passing.append(position)
         else:

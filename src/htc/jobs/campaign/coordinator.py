@@ -272,13 +272,13 @@ class _StageRun:
                 self._whole._space, self._whole._campaign.duplicates, self._pressures, self._carried
             )
 
-            def twin_of(position: int) -> int | None:
+            def twin_of(position: int, formula: str | None) -> int | None:
                 task.pulse()
                 # Only the first stage can bring the same crystal twice, and those that relax or change it.
-                return twins.of(position) if self.is_compact or self._spec.kind == "relax" else None
+                return twins.of(position, formula) if self.is_compact or self._spec.kind == "relax" else None
 
             with closing(fulfilling(task.database, stage.id, rule_of(self._spec.keep))) as ordered:
-                found = select((one.position for one in ordered), most, twin_of)
+                found = select(((one.position, one.formula) for one in ordered), most, twin_of)
         self._whole._take(
             write_selection(
                 task.database, task.lease, stage.id, found.passing, found.duplicates, self._costs.so_far()

@@ -48,12 +48,40 @@ class Twins:
         self._pressures = pressures
         self._carried = carried
         self._groups: dict[tuple[str, int], list[int]] = defaultdict(list)
+        self._alone: dict[tuple[str, int], int] = {}
+        self._met: set[tuple[str, int]] = set()
+        self._all_met = False
         self._crystals: OrderedDict[int, Structure | None] = OrderedDict()
 
-    def of(self, position: int) -> int | None:
-        """Position of one that was asked about before, that is no twin itself, and is the same crystal."""
+    def of(self, position: int, formula: str | None) -> int | None:
+        """Position of one that was asked about before, that is no twin itself, and is the same crystal.
+
+        Args:
+            position: of a candidate.
+            formula: its reduced formula. Where nobody else has it, no crystal is made. None: it is not known,
+                and may be that of any other.
+        """
         if not self._on:
             return None
+        pressure = position % len(self._pressures)
+        # A composition that is no whole numbers can be written in several ways.
+        if formula is None or "." in formula:
+            self._all_met = True
+            for one in self._alone.values():
+                self._compared(one)
+            self._alone.clear()
+        elif not self._all_met:
+            key = formula, pressure
+            if key not in self._met:
+                self._met.add(key)
+                self._alone[key] = position
+                return None
+            if (first := self._alone.pop(key, None)) is not None:
+                self._compared(first)
+        return self._compared(position)
+
+    def _compared(self, position: int) -> int | None:
+        """Its twin among those of its group; it joins them where there is none."""
         pressure = position % len(self._pressures)
         group = self._group(position)
         if group is None:

@@ -55,6 +55,7 @@ class Fulfilling:
 
     position: int
     label: str
+    formula: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +97,9 @@ def fulfilling(database: Database, stage_id: int, rule: Rule) -> Generator[Fulfi
         StoreError: the database does not answer.
     """
     c = campaign_candidates.c
-    query = sa.select(c.position, c.label).where(c.stage_id == stage_id, c.state.in_(("done", "duplicate")))
+    query = sa.select(c.position, c.label, c.formula).where(
+        c.stage_id == stage_id, c.state.in_(("done", "duplicate"))
+    )
     for name, (low, high) in rule.bounds.items():
         column = column_of(name)
         query = query.where(column.is_not(None))
@@ -113,7 +116,7 @@ def fulfilling(database: Database, stage_id: int, rule: Rule) -> Generator[Fulfi
         connection.execution_options(yield_per=_PAGE).execute(query) as rows,
     ):
         for row in rows:
-            yield Fulfilling(row.position, row.label)
+            yield Fulfilling(row.position, row.label, row.formula)
 
 
 def write_selection(
