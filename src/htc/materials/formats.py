@@ -6,6 +6,7 @@ import json
 import re
 import warnings
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
@@ -16,6 +17,7 @@ from htc.materials.formulas import ELEMENTS, parse_formula
 
 if TYPE_CHECKING:
     from pymatgen.core.structure import Structure
+    from pymatgen.io.cif import CifParser
 
 __all__ = ["FORMATS", "StructureFormat", "detect_format", "parse"]
 
@@ -137,7 +139,7 @@ _COORDINATES: Final = ("_atom_site_fract_x", "_atom_site_fract_y", "_atom_site_f
 
 
 def _cif(text: str, source: str, max_sites: int) -> Parsed:
-    from pymatgen.io.cif import CifFile, CifParser
+    from pymatgen.io.cif import CifFile
 
     try:
         file = CifFile.from_str(text)
@@ -158,13 +160,35 @@ def _cif(text: str, source: str, max_sites: int) -> Parsed:
         notes.append(f"the file holds {len(with_atoms)} structures; the first, data_{name}, is used")
     _check_cif_sites(block.data, source, max_sites)
     _check_cif_operations(block.data, source)
-    parser = CifParser.from_str(str(block), check_cif=False)
+    parser = _parser_class().from_str(str(block), check_cif=False)
     _check_cif_images(parser, block, source, max_sites)
 
     structures = parser.parse_structures(primitive=False, on_error="raise")
     structure = structures[0]
     _check_cif_formula(block.data, structure, source)
     return structure, notes
+
+
+@lru_cache(maxsize=1)
+def _parser_class() -> type[CifParser]:
+    """pymatgen's parser, which looks at every space group there is even where the operations are listed."""
+    from pymatgen.core.operations import SymmOp
+    from pymatgen.io.cif import CifParser
+
+    class Parser(CifParser):
+        def get_symops(self, data: Any) -> list[SymmOp]:
+            for key in _OPERATION_KEYS[:4]:
+                listed = data.data.get(key)
+                if isinstance(listed, str):
+                    break
+                if listed:
+                    try:
+                        return [SymmOp.from_xyz_str(text) for text in listed]
+                    except ValueError:
+                        continue
+            return super().get_symops(data)
+
+    return Parser
 
 
 def _check_cif_sites(data: dict[str, Any], source: str, max_sites: int) -> None:

@@ -76,26 +76,39 @@ class Coupling:
         Raises:
             InputError: mu_star is negative or not finite.
         """
-        ratio = None if self.omega_2_k is None or not strong_coupling else self.omega_2_k / self.omega_log_k
-
-        def formula(lambda_ep: FloatArray, omega_log: FloatArray | float) -> FloatArray:
-            if ratio is None:
-                return np.asarray(allen_dynes_f1(lambda_ep, omega_log, mu_star))
-            return np.asarray(allen_dynes(lambda_ep, omega_log, ratio * np.asarray(omega_log), mu_star))
-
-        ends = np.array([self.lambda_ep, self.effective_low, self.effective_high])
-        tc, low, high = formula(ends, self.omega_log_k)
+        tc, low, high = self.tc_interval(mu_star, strong_coupling=strong_coupling)
         z, weights = _quadrature()
         s_lambda = self.lambda_ep_uncertainty / self.lambda_ep
         s_omega = self.omega_log_uncertainty_k / self.omega_log_k
         across = self.correlation * z[0] + np.sqrt(1.0 - self.correlation**2) * z[1]
-        sample = formula(
-            self.lambda_ep * _factors(s_lambda, z[0]), self.omega_log_k * _factors(s_omega, across)
+        sample = self._formula(
+            self.lambda_ep * _factors(s_lambda, z[0]),
+            self.omega_log_k * _factors(s_omega, across),
+            mu_star,
+            strong_coupling,
         )
         mean = weights @ sample
         std = float(np.sqrt(weights @ (sample - mean) ** 2))
+        return TcEstimate(tc, low, high, std)
+
+    def tc_interval(self, mu_star: float, *, strong_coupling: bool = True) -> tuple[float, float, float]:
+        """Tc and the ends of its 95 % interval, K: :meth:`tc` without the deviation, a tenth of the work.
+
+        Raises:
+            InputError: mu_star is negative or not finite.
+        """
+        ends = np.array([self.lambda_ep, self.effective_low, self.effective_high])
+        tc, low, high = self._formula(ends, self.omega_log_k, mu_star, strong_coupling)
         # Ends next to lambda itself may come out on the wrong side of Tc by a rounding error.
-        return TcEstimate(float(tc), float(min(low, tc)), float(max(high, tc)), std)
+        return float(tc), float(min(low, tc)), float(max(high, tc))
+
+    def _formula(
+        self, lambda_ep: FloatArray, omega_log: FloatArray | float, mu_star: float, strong_coupling: bool
+    ) -> FloatArray:
+        if self.omega_2_k is None or not strong_coupling:
+            return np.asarray(allen_dynes_f1(lambda_ep, omega_log, mu_star))
+        ratio = self.omega_2_k / self.omega_log_k
+        return np.asarray(allen_dynes(lambda_ep, omega_log, ratio * np.asarray(omega_log), mu_star))
 
 
 @lru_cache(maxsize=1)

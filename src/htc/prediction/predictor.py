@@ -276,10 +276,10 @@ class Predictor:
         if against:
             provenance["against_experiment"] = {"none_because": against}
             return None
-        computed = coupling.tc(calibration.mu_star, strong_coupling=False)
+        tc_k, *interval = coupling.tc_interval(calibration.mu_star, strong_coupling=False)
         # Outside the training data the answer must not be surer than the model itself.
-        ends = (computed.lower_95_k, computed.upper_95_k) if extrapolated else (None, None)
-        found = calibration.interval(computed.tc_k, *ends, mu_star=calibration.mu_star, family=family)
+        ends = interval if extrapolated else (None, None)
+        found = calibration.interval(tc_k, *ends, mu_star=calibration.mu_star, family=family)
         provenance["against_experiment"] = {
             "pairs": found.n_pairs,
             "share_without_tc": found.share_without_tc,

@@ -72,8 +72,9 @@ def _checked(name: str, value: ArrayLike, *, positive: bool) -> FloatArray:
         array = np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise InputError(f"{name} must be a number or an array of numbers", where=name) from error
-    bad = ~np.isfinite(array) | ((array <= 0.0) if positive else (array < 0.0)) | (array > _LARGEST)
-    if bad.any():
+    sound = ((array > 0.0) if positive else (array >= 0.0)) & (array <= _LARGEST)
+    if not sound.all():
+        bad = ~sound
         bound = "> 0" if positive else ">= 0"
         raise InputError(
             f"{name} must be finite, {bound} and at most {_LARGEST:g}; {int(bad.sum())} of {array.size} "

@@ -80,6 +80,16 @@ class GraphBatch:
         """Edges of every crystal, length B."""
         return _slices(self._runs[3], self._runs[1])
 
+    @cached_property
+    def basis(self) -> FloatArray:
+        """``radial`` of the distances, which all networks of an ensemble see, shape ``(E, N_RADIAL)``."""
+        return radial(self.distance)
+
+    @cached_property
+    def edge_weight(self) -> FloatArray:
+        """Neighbours of an edge, faded out towards the cutoff, shape ``(E, 1)``."""
+        return (self.count * envelope(self.distance))[:, None]
+
     def select(self, which: IntArray) -> GraphBatch:
         """Some of the crystals, in the order of ``which``."""
         n_nodes, n_edges, first_node, first_edge = self._runs

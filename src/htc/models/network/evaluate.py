@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from htc.models.network.batch import N_RADIAL, GraphBatch, envelope, radial
+from htc.models.network.batch import N_RADIAL, GraphBatch
 from htc.models.products import times_by_row, times_by_run
 
 __all__ = ["N_HEADS", "SOURCES", "TARGETS", "Network", "NetworkShape"]
@@ -174,8 +174,7 @@ class Network:
             return np.asarray(np.clip(np.nan_to_num(scaled, nan=0.0), -_BOUND, _BOUND), dtype=np.float32)
 
         x = a["element"][batch.numbers] + linear("site", standard("site", batch.sites))
-        basis = radial(batch.distance)
-        weight = (batch.count * envelope(batch.distance))[:, None]
+        basis, weight = batch.basis, batch.edge_weight
         for k in range(self.shape.layers):
             layer = f"layer{k}"
             h = norm(f"{layer}/norm_in", x)

@@ -402,9 +402,10 @@ def _cell_values(
     volume: float,
 ) -> FloatArray:
     n_sites = len(hamiltonian.numbers)
+    away = energies - level
 
     def density_at(offset: float, width: float) -> float:
-        return 2.0 * float(weights @ gaussian(energies - level - offset, width).sum(axis=1)) / n_sites
+        return 2.0 * float(weights @ gaussian(away - offset, width).sum(axis=1)) / n_sites
 
     densities = [density_at(0.0, width) for width in _WIDTHS]
     shoulders = [density_at(offset, SMEARING) for offset in _OFFSETS]

@@ -56,7 +56,11 @@ class FermiSurface:
 
 def gaussian(distance: FloatArray, width: float | FloatArray) -> FloatArray:
     """Normalised Gaussian."""
-    values: FloatArray = np.exp(-0.5 * (distance / width) ** 2) / (width * np.sqrt(2.0 * np.pi))
+    values: FloatArray = distance / width
+    np.square(values, out=values)
+    np.multiply(-0.5, values, out=values)
+    np.exp(values, out=values)
+    np.divide(values, width * np.sqrt(2.0 * np.pi), out=values)
     return values
 
 

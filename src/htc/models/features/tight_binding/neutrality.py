@@ -132,9 +132,11 @@ def _response(
     difference = energies[:, :, None] - energies[:, None, :]
     slope = -occupied * (1.0 - occupied) / TEMPERATURE
     close = np.abs(difference) < 1e-4
-    ratio = (occupied[:, :, None] - occupied[:, None, :]) / np.where(close, 1.0, difference)
-    mean_slope = 0.5 * (slope[:, :, None] + slope[:, None, :])
-    ratio = np.where(close, mean_slope, ratio) * weights[:, None, None]
+    np.copyto(difference, 1.0, where=close)
+    ratio = occupied[:, :, None] - occupied[:, None, :]
+    ratio /= difference
+    np.copyto(ratio, 0.5 * (slope[:, :, None] + slope[:, None, :]), where=close)
+    ratio *= weights[:, None, None]
     overlap = np.stack(
         [
             np.swapaxes(states[:, rows].conj(), 1, 2) @ states[:, rows]

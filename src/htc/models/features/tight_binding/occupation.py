@@ -37,19 +37,29 @@ def fermi_level(energies: FloatArray, weights: FloatArray, electrons: float, tem
     # The level of cold bands, and a bracket that heat cannot leave but across a gap.
     cold = float(flat[order[min(int(np.searchsorted(held, electrons)), len(flat) - 1)]])
 
+    occupied, filled = np.empty_like(flat), np.empty_like(flat)
+
     def excess(level: float) -> tuple[float, float]:
-        occupied = fermi_function(flat, level, temperature)
-        filled = share * occupied
-        total = float(filled.sum())
+        # What fermi_function gives, to the last bit, without arrays of its own: some twenty calls a level.
+        np.subtract(flat, level, out=occupied)
+        np.divide(occupied, 2.0 * temperature, out=occupied)
+        np.tanh(occupied, out=occupied)
+        np.subtract(1.0, occupied, out=occupied)
+        np.multiply(0.5, occupied, out=occupied)
+        np.multiply(share, occupied, out=filled)
+        total = float(np.add.reduce(filled))
         return total - electrons, (total - float(filled @ occupied)) / temperature
 
     low = high = cold
-    reach = 3.0 * temperature
-    while excess(low)[0] > 0.0:
+    at_cold = excess(cold)[0]
+    value, reach = at_cold, 3.0 * temperature
+    while value > 0.0:
         low, reach = low - reach, 2.0 * reach
-    reach = 3.0 * temperature
-    while excess(high)[0] < 0.0:
+        value = excess(low)[0]
+    value, reach = at_cold, 3.0 * temperature
+    while value < 0.0:
         high, reach = high + reach, 2.0 * reach
+        value = excess(high)[0]
     middle, width = 0.5 * (low + high), high - low
     for _ in range(_STEPS):
         value, density = excess(middle)

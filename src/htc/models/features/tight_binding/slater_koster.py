@@ -7,6 +7,7 @@ doi:10.1103/PhysRev.94.1498, written with the traceless symmetric tensors of the
 
 from __future__ import annotations
 
+import itertools
 from typing import Final
 
 import numpy as np
@@ -17,6 +18,7 @@ from htc.models.features.tight_binding.parameters import ETA, HBAR2_OVER_M
 __all__ = ["N_ORBITALS", "SHELL", "bond_blocks", "orbital_rotation"]
 
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 
 N_ORBITALS: Final = 9
 SHELL: Final = np.array([0, 1, 1, 1, 2, 2, 2, 2, 2])
@@ -44,12 +46,39 @@ for _a, _b, _c in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
     _EPSILON[_a, _b, _c], _EPSILON[_a, _c, _b] = 1.0, -1.0
 
 
+def _products() -> tuple[FloatArray, FloatArray, IntArray, IntArray]:
+    """Terms T_m[a,b] R[a,c] T_n[c,d] R[b,d] that are not zero, for every pair of d states m and n.
+
+    Both factors, shape ``(n_terms, 25, 1)``, and the places of both elements of R among its nine, shape
+    ``(n_terms, 25)``; pairs with fewer terms are filled up with zeros.
+    """
+    elements = [np.argwhere(tensor).tolist() for tensor in _T]
+    pairs = [(m, n) for m in range(5) for n in range(5)]
+    size = max(len(e) for e in elements) ** 2
+    left, right = np.zeros((size, len(pairs))), np.zeros((size, len(pairs)))
+    first, second = np.zeros((size, len(pairs)), np.int64), np.zeros((size, len(pairs)), np.int64)
+    for column, (m, n) in enumerate(pairs):
+        for row, ((a, b), (c, d)) in enumerate(itertools.product(elements[m], elements[n])):
+            left[row, column], right[row, column] = _T[m, a, b], _T[n, c, d]
+            first[row, column], second[row, column] = 3 * a + c, 3 * b + d
+    return left[:, :, None], right[:, :, None], first, second
+
+
+_PRODUCTS: Final = _products()
+
+
 def orbital_rotation(rotation: FloatArray) -> FloatArray:
     """How orbitals turn under rotations (proper or not): (..., 3, 3) -> (..., 9, 9)."""
     turn = np.zeros((*rotation.shape[:-2], N_ORBITALS, N_ORBITALS))
     turn[..., 0, 0] = 1.0
     turn[..., 1:4, 1:4] = rotation
-    turn[..., 4:, 4:] = np.einsum("mab,...ac,ncd,...bd->...mn", _T, rotation, _T, rotation)
+    left, right, first, second = _PRODUCTS
+    elements = rotation.reshape(-1, 9).T.copy()
+    terms = left * elements[first] * right * elements[second]  # (terms, 25, n)
+    total = terms[0]
+    for term in terms[1:]:
+        total += term
+    turn[..., 4:, 4:] = total.T.reshape(*rotation.shape[:-2], 5, 5)
     return turn
 
 
@@ -65,30 +94,72 @@ def _generators() -> FloatArray:
 _GENERATORS: Final = _generators()
 
 
-def _angular(direction: FloatArray) -> tuple[FloatArray, ...]:
-    """Angular parts of the ten two-centre integrals, each of shape ``(n, 9, 9)``, in the order of ETA.
+_S: Final = slice(0, 1)
+_P: Final = slice(1, 4)
+_D: Final = slice(4, 9)
+_N_LAYERS: Final = 3
+_PARTS: Final = (
+    (0, 0, _S, _S), (1, 0, _S, _P), (1, 0, _P, _S), (2, 0, _P, _P), (3, 1, _P, _P),
+    (4, 0, _S, _D), (5, 0, _D, _S), (6, 0, _P, _D), (7, 1, _P, _D), (8, 0, _D, _P), (9, 1, _D, _P),
+    (10, 0, _D, _D), (11, 1, _D, _D), (12, 2, _D, _D),
+)  # fmt: skip
+"""Integral, layer, rows and columns of every angular part. Integrals come in the order of ETA; those of d-s
+and d-p, which carry the parameters of the other site, apart. Sigma, pi and delta lie in layers."""
 
-    The d-s and d-p parts carry the parameters of the other site and are returned apart.
-    """
+
+def _integrals() -> IntArray:
+    """Which integral each element of the layers belongs to, shape ``(3, 81)``; any where there is none."""
+    found = np.zeros((_N_LAYERS, N_ORBITALS, N_ORBITALS), dtype=np.int64)
+    for integral, layer, rows, columns in _PARTS:
+        found[layer, rows, columns] = integral
+    return found.reshape(_N_LAYERS, -1)
+
+
+_INTEGRALS: Final = _integrals()
+
+
+def _angular(direction: FloatArray) -> FloatArray:
+    """Angular parts of the two-centre integrals, shape ``(n, 3, 81)``: see ``_PARTS``."""
     n = direction
-    count = len(n)
     q = np.sqrt(1.5) * np.einsum("xa,mab,xb->xm", n, _T, n)
     along = np.einsum("mab,xb->xma", _T, n)
     v = np.sqrt(2.0) * (along - np.einsum("xa,xm->xma", n, np.einsum("xa,xma->xm", n, along)))
     nn = n[:, :, None] * n[:, None, :]
-    parts = [np.zeros((count, N_ORBITALS, N_ORBITALS)) for _ in range(13)]
-    ss, sp, pp_s, pp_p, sd, ds, pd_s, pd_p, dp_s, dp_p, dd_s, dd_p, dd_d = parts
-    ss[:, 0, 0] = 1.0
-    sp[:, 0, 1:4], sp[:, 1:4, 0] = n, -n
-    pp_s[:, 1:4, 1:4], pp_p[:, 1:4, 1:4] = nn, np.eye(3) - nn
-    sd[:, 0, 4:], ds[:, 4:, 0] = q, q
-    pd_s[:, 1:4, 4:] = n[:, :, None] * q[:, None, :]
-    pd_p[:, 1:4, 4:] = v.transpose(0, 2, 1)
-    dp_s[:, 4:, 1:4] = -pd_s[:, 1:4, 4:].transpose(0, 2, 1)
-    dp_p[:, 4:, 1:4] = -v
+    nq = n[:, :, None] * q[:, None, :]
     qq, vv = q[:, :, None] * q[:, None, :], v @ v.transpose(0, 2, 1)
-    dd_s[:, 4:, 4:], dd_p[:, 4:, 4:], dd_d[:, 4:, 4:] = qq, vv, np.eye(5) - qq - vv
-    return tuple(parts)
+    values: tuple[FloatArray | float, ...] = (
+        1.0, n[:, None, :], -n[:, :, None], nn, np.eye(3) - nn,
+        q[:, None, :], q[:, :, None], nq, v.transpose(0, 2, 1), -nq.transpose(0, 2, 1), -v,
+        qq, vv, np.eye(5) - qq - vv,
+    )  # fmt: skip
+    layers = np.zeros((len(n), _N_LAYERS, N_ORBITALS, N_ORBITALS))
+    for (_, layer, rows, columns), value in zip(_PARTS, values, strict=True):
+        layers[:, layer, rows, columns] = value
+    return layers.reshape(len(n), _N_LAYERS, -1)
+
+
+def _turning() -> tuple[IntArray, FloatArray]:
+    """Columns, and elements there, of each row of the generators: two at most, each ``(2, 3, 9)``."""
+    columns, elements = np.zeros((2, 3, N_ORBITALS), np.int64), np.zeros((2, 3, N_ORBITALS))
+    for axis, row in itertools.product(range(3), range(N_ORBITALS)):
+        for place, column in enumerate(np.flatnonzero(_GENERATORS[axis, row])):
+            columns[place, axis, row] = column
+            elements[place, axis, row] = _GENERATORS[axis, row, column]
+    return columns, elements
+
+
+_TURNING: Final = _turning()
+
+
+def _turned_left(blocks: FloatArray) -> FloatArray:
+    """Generators times blocks: (n, 9, 9) to (n, 3, 9, 9)."""
+    columns, elements = _TURNING
+    first: FloatArray = blocks[:, columns[0]]
+    first *= elements[0, :, :, None]
+    second = blocks[:, columns[1]]
+    second *= elements[1, :, :, None]
+    first += second
+    return first
 
 
 def bond_blocks(
@@ -115,7 +186,7 @@ def bond_blocks(
     first, second = r_d[0] ** 1.5, r_d[1] ** 1.5
     two, seven, five = distance**-2.0, distance**-3.5, distance**-5.0
     scale = HBAR2_OVER_M * cut
-    # In the order of _angular: value of each integral and the power of the distance it falls with.
+    # Value of each integral, and the power of the distance it falls with.
     radial = [
         (ETA["ss_sigma"] * two, 2.0),
         (ETA["sp_sigma"] * two, 2.0),
@@ -131,15 +202,16 @@ def bond_blocks(
         (ETA["dd_pi"] * first * second * five, 5.0),
         (ETA["dd_delta"] * first * second * five, 5.0),
     ]
-    block = np.zeros((len(vectors), N_ORBITALS, N_ORBITALS))
-    slope = np.zeros_like(block)
-    for part, (value, power) in zip(_angular(direction), radial, strict=True):
-        term = (scale * value)[:, None, None] * part
-        block += term
-        slope += term * (cut_slope - power / distance)[:, None, None]
+    value = scale[:, None] * np.stack([value for value, _ in radial], axis=1)
+    fall = cut_slope[:, None] - np.array([power for _, power in radial]) / distance[:, None]
+    terms = value[:, _INTEGRALS] * _angular(direction)  # (n, 3, 81)
+    slopes = terms * fall[:, _INTEGRALS]
+    block = (terms[:, 0] + terms[:, 1] + terms[:, 2]).reshape(-1, N_ORBITALS, N_ORBITALS)
+    slope = (slopes[:, 0] + slopes[:, 1] + slopes[:, 2]).reshape(-1, N_ORBITALS, N_ORBITALS)
     # A step across the bond only turns it: about n × e by 1/d.
     axis = np.einsum("wbc,xb->xcw", _EPSILON, direction) / distance[:, None, None]
-    turned = np.einsum("wab,xbc->xwac", _GENERATORS, block) - np.einsum("xab,wbc->xwac", block, _GENERATORS)
+    # The generators are antisymmetric: from the right they do to the transpose what they do from the left.
+    turned = _turned_left(block) + _turned_left(block.transpose(0, 2, 1)).transpose(0, 1, 3, 2)
     gradient = np.einsum("xcw,xwab->xcab", axis, turned)
     gradient += direction[:, :, None, None] * slope[:, None]
     return block, gradient
