@@ -23,6 +23,8 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+import numpy as np
+
 import htc.models.training.report as report_package
 from htc.models.training.report import (
     PredictionTable,
@@ -31,6 +33,7 @@ from htc.models.training.report import (
     summarise,
     tree_trainer,
 )
+from htc.models.training.report.measures import HIGH_TC_K, average_precision, bootstrap, resamples
 from htc.models.training.report.summary import plain
 from htc.models.training.report.table import FILE_NAME
 from htc.models.training.report.transfer import MODERATE_LAMBDA
@@ -39,6 +42,7 @@ DOCS = Path(__file__).resolve().parent.parent / "docs"
 TEMPLATE = Path(__file__).resolve().with_name("accuracy_template.md")
 TIERS = ("fast", "default", "best")
 TEST_FOLD = 3
+BETENET_TEST_ROWS, BETENET_TEST_ABOVE_5_K = 170, 33
 FIGURES = {
     "lambda_mae": ("λ MAE", 3),
     "lambda_r2": ("λ R²", 2),
@@ -214,6 +218,33 @@ def _found(found: Mapping[str, Any], *, plain_mean: bool = False) -> str:
     return f"{found['mean']:.1f} ({found['gain']:+.1f} ± {found['gain_error']:.1f})"
 
 
+def equal_share(table: PredictionTable) -> list[str]:
+    """Average precision on BETE-NET rows at their own share above 5 K, and at that of its test part."""
+    rows = table.of("betenet")
+    rows = rows.select(rows.omega_2_known)
+    if len(rows) < 20:
+        return []
+    known = np.isin(rows.formula, table.of("alexandria").formula)
+    share = BETENET_TEST_ABOVE_5_K / BETENET_TEST_ROWS
+    cells = []
+    for name, part in (
+        ("all", rows),
+        ("compositions Alexandria has", rows.select(known)),
+        ("compositions Alexandria lacks", rows.select(~known)),
+    ):
+        high = part.tc_true(full=True) > HIGH_TC_K
+        measure = average_precision(high, part.tc(full=True))
+        weight = np.where(high, 1.0, high.sum() / (~high).sum() * (1.0 - share) / share)
+        found = bootstrap(
+            {"own": measure, "test": lambda w, measure=measure, weight=weight: measure(w * weight)},
+            resamples(part.formula),
+        )
+        own, test = (figure_text(found[key].as_dict(), 2) for key in ("own", "test"))
+        cells.append([name, str(len(part)), f"{100 * high.mean():.1f} %", own, test])
+    header = ["BETE-NET rows (f1 f2)", "rows", "above 5 K", "AP", f"AP at {100 * share:.1f} % above 5 K"]
+    return table_of(header, cells)
+
+
 def transfer(report: Mapping[str, Any]) -> list[str]:
     """Labels of other codes."""
     names = {
@@ -326,6 +357,7 @@ def failures(entries: Sequence[Mapping[str, Any]]) -> list[str]:
 def page(
     reports: Mapping[str, Any],
     main: str,
+    table: PredictionTable,
     model_ids: Mapping[str, str],
     curve: Sequence[Mapping[str, Any]] | None,
     ablation: Sequence[Mapping[str, Any]] | None,
@@ -339,6 +371,7 @@ def page(
         "coverage": coverage(report),
         "ranking": ranking(report),
         "transfer": transfer(report),
+        "equal_share": equal_share(table),
         "learning": learning(curve) if curve else [],
         "ablations": ablations(ablation) if ablation else [],
         "failures": failures(report["failures"]),
@@ -442,7 +475,7 @@ def main() -> int:
     model_ids = {tier: _model_id(given.folder / tier) for tier in tiers}
     best = tiers[-1]
     draw(reports, best, tables[best], curve)
-    (DOCS / "accuracy.md").write_text(page(reports, best, model_ids, curve, ablation), "utf-8")
+    (DOCS / "accuracy.md").write_text(page(reports, best, tables[best], model_ids, curve, ablation), "utf-8")
     _say(f"written: {DOCS / 'accuracy.md'}")
     return 0
 

@@ -168,7 +168,10 @@ def main() -> None:
     page = PAGE.read_text("utf-8")
     PAGE.write_text(
         re.sub(
-            r"(<!-- figures -->\n).*?(\n<!-- end -->)", lambda m: f"{m[1]}{text}{m[2]}", page, flags=re.DOTALL
+            r"(<!-- figures -->\n).*?(<!-- end -->)",
+            lambda m: f"{m[1]}\n{text}\n\n{m[2]}",
+            page,
+            flags=re.DOTALL,
         ),
         "utf-8",
     )

@@ -91,11 +91,20 @@ def test_trained_again_it_takes_what_is_there(
     small_family: Path, labelled_file: Path, tmp_path: Path
 ) -> None:
     """A killed training goes on: here all of it is done, and the files are not touched."""
+    from htc.models.training.fit import TreeSettings
+    from htc.models.training.network import NetworkSettings
     from htc.models.training.pipeline import Recipe, train
 
+    recipe = Recipe(
+        name="small",
+        tree_seeds=(0,),
+        trees=TreeSettings(n_estimators=20, learning_rate=0.25, num_leaves=15),
+        networks=NetworkSettings(hidden=12, layers=1, epochs=6, batch=32, learning_rate=5e-3),
+        workers=1,
+    )
     copy = Path(shutil.copytree(small_family, tmp_path / "again"))
     before = {p: p.stat().st_mtime_ns for p in copy.rglob("*") if p.is_file()}
-    model = train([labelled_file], copy, Recipe(name="small", tree_seeds=(0,), workers=1), tier="default")
+    model = train([labelled_file], copy, recipe, tier="default")
     assert model.model_id == load_model(small_family).model_id
     assert {p: p.stat().st_mtime_ns for p in copy.rglob("*") if p.is_file()} == before
 

@@ -150,6 +150,9 @@ def test_excluded_formulas_are_not_trained_on(
     rows = data["rows"] + model.card["metrics"]["structure"]["held_out_fold"]["rows"]
     assert rows == 372 - len(hydrides) == 348
     assert f"{len(hydrides)} formulas excluded" in data["held_out"]
+    # As many others left out in the same folder: what lies there is not taken for it.
+    others = frozenset(sorted(set(everything.formulas.tolist()) - hydrides)[: len(hydrides)])
+    assert train_small(tmp_path / "without", exclude=others).model_id != model.model_id
     for head in model.heads.values():
         assert head.errors.domain.element_count[1] == 0
         assert load_model(small_folder).heads[head.kind].errors.domain.element_count[1] > 0
@@ -183,6 +186,8 @@ def test_evaluating_the_held_out_fold_gives_the_cards_figures(
         card = model.card["metrics"][kind]["held_out_fold"]
         for name in ("rows", "lambda_mae", "omega_log_mae_k", "tc_mae_k", "tc_r2", "coverage_95"):
             assert scores[kind][name] == pytest.approx(card[name], rel=1e-9), (kind, name)
+        for name, (low, high) in scores[kind]["intervals_95"].items():
+            assert low <= scores[kind][name] <= high, (kind, name)
 
 
 def test_progress_is_told_to_the_end(labelled_file: Path) -> None:

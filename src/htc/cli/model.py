@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +14,8 @@ from htc.cli.progress import steps
 from htc.errors import InputError
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from htc.models import CouplingModel
 
 __all__ = ["app"]
@@ -27,22 +29,50 @@ _SCORES = {
     "tc_mae_k": "Tc MAE (K)",
     "tc_r2": "Tc R²",
     "average_precision_tc_above_5k": "AP Tc > 5 K",
+    "share_tc_above_5k": "AP of chance",
     "coverage_95": "coverage of 95 %",
     "width_95_median_k": "median width (K)",
+}
+_SCORES_WITH_OMEGA_2 = {
+    "omega_2_mae_k": "ω_2 MAE (K)",
+    "tc_full_mae_k": "Tc MAE, f1 f2 (K)",
+    "tc_full_average_precision_above_5k": "AP Tc > 5 K, f1 f2",
 }
 
 
 def _score_table(title: str, columns: dict[str, dict[str, Any]]) -> None:
     from rich.table import Table
 
-    table = Table(title=title, box=None, header_style="bold", title_justify="left", padding=(0, 1))
+    out.print(title, style="italic", soft_wrap=True, markup=False, highlight=False)
+    table = Table(box=None, header_style="bold", padding=(0, 1))
     table.add_column("")
     for name in columns:
         table.add_column(name, justify="right")
     table.add_row("materials", *(str(scores["rows"]) for scores in columns.values()))
-    for key, label in _SCORES.items():
-        table.add_row(label, *(f"{scores[key]:.3f}" if key in scores else "-" for scores in columns.values()))
+    _add_scores(table, _SCORES, list(columns.values()), list(columns.values()))
+    full = [scores.get("omega_2", {}) for scores in columns.values()]
+    if any(full):
+        table.add_row("of them with ω_2", *(str(scores.get("rows", "-")) for scores in full))
+        _add_scores(table, _SCORES_WITH_OMEGA_2, full, list(columns.values()))
     out.print(table)
+
+
+def _add_scores(
+    table: Table,
+    labels: Mapping[str, str],
+    columns: Sequence[Mapping[str, Any]],
+    scores: Sequence[Mapping[str, Any]],
+) -> None:
+    """Figures, each with its bootstrap interval where there is one; a line without figures is left out."""
+    for key, label in labels.items():
+        if not any(key in column for column in columns):
+            continue
+        cells = []
+        for column, known in zip(columns, scores, strict=True):
+            low, high = known.get("intervals_95", {}).get(key, (None, None))
+            within = "" if low is None else f" ({low:.3f} – {high:.3f})"
+            cells.append(f"{column[key]:.3f}{within}" if key in column else "-")
+        table.add_row(label, *cells)
 
 
 def _card_scores(card: Mapping[str, Any]) -> None:
@@ -201,8 +231,9 @@ def evaluate(
 
     Each line of the file is a JSON object with `poscar`, `lam` and `wlog_K`, and may have `w2_K`; `mat_id`,
     `betenet_id`, `jid` or `source` says whose calculation it is. Tc is f1 times the exponential on both sides
-    and, where omega_2 is known, the full Allen-Dynes formula as well. Rows the model was trained on flatter
-    it. Needs the extra `[train]`.
+    and, where omega_2 is known, the full Allen-Dynes formula as well. In brackets: 95 % bootstrap intervals,
+    compositions resampled. The average precision (AP) of a ranking by chance is the share above 5 K. Rows the
+    model was trained on flatter it. Needs the extra `[train]`.
 
     Example: `htc model evaluate --data epc/alexandria.jsonl --fold 3 --tier best`
     """
@@ -220,6 +251,12 @@ def evaluate(
         f"{scores['model']} on {where} (mu* {mu_star:g})",
         {f"from {kind}": scores[kind] for kind in ("structure", "composition") if kind in scores},
     )
+    if scores["trained_on"]:
+        err.print(
+            f"trained on {scores['trained_on']} of these {scores['structure']['rows']} materials, "
+            "which flatters the model: fold 3 it has not seen (--fold 3)",
+            soft_wrap=True,
+        )
     for line in scores["skipped"]:
         err.print(f"left out: {line}", soft_wrap=True, markup=False)
 

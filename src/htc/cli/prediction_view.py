@@ -35,6 +35,14 @@ PREDICT_FIELDS = (
 """Fields that every entry of ``htc predict --json`` has; see docs/schemas/predict.schema.json."""
 
 _MORE_FIELDS = (
+    "tc_experiment",
+    "tc_experiment_lower_95ci",
+    "tc_experiment_upper_95ci",
+    "lambda_ep_uncertainty",
+    "omega_log_uncertainty",
+    "omega_2",
+    "omega_2_uncertainty",
+    "model_tier",
     "family",
     "pressure_required_gpa",
     "structure_origin",

@@ -11,6 +11,8 @@ from htc.models.calibration import CALIBRATION_MU_STAR, GROUP_EDGES_K
 from htc.models.coupling import Coupling, Tier
 from htc.models.network.evaluate import SOURCES
 from htc.models.training.dataset import Dataset
+from htc.models.training.fit import TreeSettings
+from htc.models.training.kept import digest_of_formulas
 from htc.models.training.metrics import scores_of
 from htc.theory.empirical import allen_dynes_f1
 
@@ -109,6 +111,7 @@ def build_card(
             "features": features,
             "formula": _FORMULA[tier],
             "excluded_formulas": excluded,
+            **({"excluded_formulas_sha256": digest_of_formulas(recipe.exclude_formulas)} if excluded else {}),
             "sources": sorted({file.source for file in files}, key=SOURCES.index),
         },
         "training_data": [
@@ -138,6 +141,18 @@ def build_card(
             "Materials with Tc above 10 K carry most of the error and are underestimated on average.",
         ],
         "licence": "Apache-2.0",
-        "reproduce": f"htc model train --tier {tier} --out FOLDER"
-        + "".join(f" --data {file.name}.jsonl" for file in data.files),
+        "reproduce": " ".join(_command(tier, recipe, data)),
     }
+
+
+def _command(tier: Tier, recipe: Recipe, data: Dataset) -> list[str]:
+    """What to type for the same training; options at their default are left out."""
+    words = ["htc model train", f"--tier {tier}", "--out FOLDER"]
+    words += [f"--data {file.name}.jsonl" for file in data.files]
+    if len(recipe.tree_seeds) > 1:
+        words.append(f"--seeds {len(recipe.tree_seeds)}")
+    if recipe.trees.n_estimators != TreeSettings().n_estimators:
+        words.append(f"--trees {recipe.trees.n_estimators}")
+    if recipe.exclude_formulas:
+        words.append("--exclude-formulas FILE")
+    return words

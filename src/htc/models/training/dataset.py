@@ -18,7 +18,7 @@ from htc.models.network import TARGETS, GraphBatch
 from htc.models.network.batch import size_of
 from htc.models.network.evaluate import SOURCES
 from htc.models.training.data import MIN_LAMBDA, Progress, fold_of
-from htc.models.training.feature_cache import Arrays, FeatureKind, compute_features
+from htc.models.training.feature_cache import Arrays, FeatureKind, all_kept, compute_features
 from htc.theory.empirical import allen_dynes_f1
 
 __all__ = ["Dataset", "SourceFile", "concatenate", "read_dataset"]
@@ -209,6 +209,7 @@ def read_dataset(
     *,
     kinds: Sequence[FeatureKind] = ("fast", "tight-binding"),
     exclude: Collection[str] = (),
+    fold: int | None = None,
     progress: Progress | None = None,
     workers: int | None = None,
 ) -> Dataset:
@@ -223,6 +224,7 @@ def read_dataset(
         folder: where computed features are kept.
         kinds: features to compute; ``fast`` always.
         exclude: reduced formulas to leave out.
+        fold: only the materials of this fold; the features of others are not computed.
         progress: told how far it is.
         workers: processes; default one a core.
 
@@ -248,10 +250,13 @@ def read_dataset(
     ]
     skipped = [f"line {i}: {problem}" for i, problem in enumerate(problems, start=1) if problem]
     keep = np.array([not problem for problem in problems]) & ~np.isin(fast["formulas"], list(exclude))
+    if fold is not None:
+        keep &= np.array([fold_of(formula) == fold for formula in fast["formulas"].tolist()])
     records = [row for row, k in zip(parsed, keep.tolist(), strict=True) if k and isinstance(row, _Row)]
     if not records:
         raise InputError(
             f"no usable material among {len(lines)} lines"
+            + ("" if fold is None else f" belongs to fold {fold}")
             + (f"; the first was left out because: {skipped[0]}" if skipped else ""),
             where=str(path),
         )
@@ -260,10 +265,18 @@ def read_dataset(
     for kind in kinds:
         if kind == "fast":
             continue
-        arrays = compute_features(kind, texts, folder, progress=progress, workers=workers)
-        sites.append(_sites(arrays, fast["n_nodes"], keep))
+        if fold is not None and not all_kept(kind, texts, folder):
+            wanted = [text for text, k in zip(texts, keep.tolist(), strict=True) if k]
+            arrays = compute_features(kind, wanted, folder, progress=progress, workers=workers)
+        else:
+            arrays = compute_features(kind, texts, folder, progress=progress, workers=workers)
+            arrays = {
+                name: _sites(arrays, fast["n_nodes"], keep) if name == "sites" else array[keep]
+                for name, array in arrays.items()
+            }
+        sites.append(arrays["sites"])
         if kind == "tight-binding":
-            tight_binding = arrays["rows"][keep]
+            tight_binding = arrays["rows"]
     formulas = fast["formulas"][keep]
     targets, trust = _targets(records, fast["volume_per_atom"][keep])
     return Dataset(

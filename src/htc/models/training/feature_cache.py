@@ -21,7 +21,7 @@ from htc.errors import HTCError, InputError
 from htc.materials.symmetry import Standardised
 from htc.models.training.data import Progress
 
-__all__ = ["Arrays", "FeatureKind", "compute_features", "one_thread_each"]
+__all__ = ["Arrays", "FeatureKind", "all_kept", "compute_features", "one_thread_each"]
 
 FeatureKind = Literal["fast", "tight-binding", "embedding"]
 Arrays = dict[str, NDArray[Any]]
@@ -153,6 +153,21 @@ def one_thread_each() -> Iterator[None]:
                 os.environ[name] = value
 
 
+def _paths(kind: FeatureKind, texts: Sequence[str], folder: Path) -> list[tuple[list[str], Path]]:
+    """Chunks of the texts, each with the file that its features are kept in."""
+    chunks = [list(texts[i : i + CHUNK]) for i in range(0, len(texts), CHUNK)]
+    digests = [hashlib.sha256("\0".join(chunk).encode("utf-8")).hexdigest()[:20] for chunk in chunks]
+    return [
+        (chunk, folder / f"{kind}-{_VERSION[kind]}-{digest}.npz")
+        for chunk, digest in zip(chunks, digests, strict=True)
+    ]
+
+
+def all_kept(kind: FeatureKind, texts: Sequence[str], folder: Path) -> bool:
+    """Whether the features of POSCAR texts in this order were computed before."""
+    return all(path.exists() for _, path in _paths(kind, texts, folder))
+
+
 def compute_features(
     kind: FeatureKind,
     texts: Sequence[str],
@@ -174,19 +189,17 @@ def compute_features(
         InputError: the folder cannot be written.
         MissingExtraError: ``embedding`` without the extra ``[mlip]``.
     """
-    chunks = [list(texts[i : i + CHUNK]) for i in range(0, len(texts), CHUNK)]
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"the folder for features cannot be made: {error}", where=str(folder)) from error
-    digests = [hashlib.sha256("\0".join(chunk).encode("utf-8")).hexdigest()[:20] for chunk in chunks]
-    paths = [folder / f"{kind}-{_VERSION[kind]}-{digest}.npz" for digest in digests]
-    jobs = [(kind, c, p) for c, p in zip(chunks, paths, strict=True) if not p.exists()]
+    paths = _paths(kind, texts, folder)
+    jobs = [(kind, chunk, path) for chunk, path in paths if not path.exists()]
     if kind == "embedding" and jobs:
         from htc.models.features.embedding import load_embedder
 
         load_embedder()  # says at once, in this process, when the extra is missing
-    done = len(chunks) - len(jobs)
+    done = len(paths) - len(jobs)
     if jobs:
         # Not by fork: a copy of a process with threads can hang, and Python 3.12 and later warn of it.
         with one_thread_each(), ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
@@ -195,7 +208,7 @@ def compute_features(
                 if progress is not None:
                     progress(f"{kind} features", min(done * CHUNK, len(texts)), len(texts))
     loaded = []
-    for path in paths:
+    for _, path in paths:
         with np.load(path) as arrays:
             loaded.append(dict(arrays))
     return {name: np.concatenate([arrays[name] for arrays in loaded]) for name in loaded[0]}

@@ -55,6 +55,7 @@ def scores(
         "tc_mae_k": float(np.abs(tc - tc_true).mean()),
         "tc_r2": float(r2_score(tc_true, tc)),
         "average_precision_tc_above_5k": float(average_precision_score(high, tc)) if high.any() else 0.0,
+        "share_tc_above_5k": float(high.mean()),
         "coverage_95": float(inside.mean()),
         "coverage_95_by_true_tc": {n: float(inside[b].mean()) for n, b in bins.items() if b.any()},
         "width_95_mean_k": float((upper - lower).mean()),

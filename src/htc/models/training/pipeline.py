@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,6 +25,7 @@ from htc.models.training.data import Progress
 from htc.models.training.dataset import Dataset, concatenate, read_dataset
 from htc.models.training.feature_cache import FeatureKind
 from htc.models.training.fit import OutOfFold, TreeSettings, fit_errors, fit_head, fit_trees
+from htc.models.training.kept import is_result_of, parameters_of
 from htc.models.training.members import fit_members, members_wanted, predict_out_of_fold, speaking
 from htc.models.training.metrics import scores_of, scores_outside
 from htc.models.training.mixing import fit_mixing
@@ -113,22 +114,25 @@ def train(
     wanted = TIERS[: TIERS.index(tier) + 1]
     model: CouplingModel | None = None
     for one in wanted:
-        data = concatenate(
-            [
-                read_dataset(
-                    path,
-                    work / "features",
-                    kinds=KINDS[one],
-                    exclude=recipe.exclude_formulas,
-                    progress=progress,
-                )
-                for path in files
-            ]
-        )
+        parts = [
+            read_dataset(
+                path,
+                work / "features",
+                kinds=KINDS[one],
+                exclude=recipe.exclude_formulas,
+                progress=progress,
+            )
+            for path in files
+        ]
+        data = concatenate(parts)
         held = data.fold == recipe.test_fold
-        training, test = data.select(~held), data.select(held)
+        # The card states what was trained on, not what the files hold.
+        trained = tuple(
+            replace(part.files[0], rows=int((part.fold != recipe.test_fold).sum())) for part in parts
+        )
+        training, test = replace(data.select(~held), files=trained), data.select(held)
         _check_enough(training, test, files)
-        ready = _ready(out / one, data, recipe, model)
+        ready = _ready(out / one, training, recipe, model)
         if ready is not None:
             model = ready
         elif one == "fast":
@@ -151,22 +155,17 @@ def _check_enough(training: Dataset, test: Dataset, files: Sequence[Path]) -> No
         )
 
 
-def _ready(folder: Path, data: Dataset, recipe: Recipe, below: CouplingModel | None) -> CouplingModel | None:
-    """The tier where it was trained before on the same data, leaving out the same formulas."""
+def _ready(
+    folder: Path, training: Dataset, recipe: Recipe, below: CouplingModel | None
+) -> CouplingModel | None:
+    """The tier where it was trained before by the same recipe on the same data."""
     if not (folder / "card.json").exists():
         return None
     try:
         model = load_model(folder)
     except ModelError:
         return None
-    stated = {entry["sha256"] for entry in model.card["training_data"]}
-    given = {file.sha256 for file in data.files}
-    if model.tier == "fast":
-        same = stated == {data.files[0].sha256}
-    else:
-        same = stated == given and below is not None and model.parts[1].model_id == below.model_id
-    excluded = model.card["method"].get("excluded_formulas", 0)
-    return model if same and excluded == len(recipe.exclude_formulas) else None
+    return model if is_result_of(model, recipe, training, below) else None
 
 
 def _judged(data: Dataset) -> NDArray[np.bool_]:
@@ -201,9 +200,12 @@ def _train_fast(
         tier="fast",
         name=f"{recipe.name}-{_MODEL_NAME['fast']}",
         model=_MODEL["fast"],
-        parameters=asdict(recipe.trees) | {"spread": recipe.trees.for_spread()},
+        parameters=parameters_of("fast", recipe),
         seeds=list(recipe.tree_seeds),
-        features={"structure": len(FEATURE_NAMES), "composition": N_COMPOSITION_FEATURES},
+        features={
+            "structure": list(FEATURE_NAMES),
+            "composition": list(FEATURE_NAMES[:N_COMPOSITION_FEATURES]),
+        },
         data=training,
         n_test=len(test),
         metrics=metrics,
@@ -333,8 +335,8 @@ def _train_ensemble(
                 "held_out_fold": scores_of(part, draft.couplings(seen_in(part), source)),
                 "cross_validation": _plain_scores(training, mixed, ratio, index),
             }
-    features = {
-        "structure": len(FEATURE_NAMES),
+    features: dict[str, Any] = {
+        "structure": list(FEATURE_NAMES),
         "tight_binding": list(TIGHT_BINDING_FEATURES),
         "tight_binding_of_a_site": list(SITE_TIGHT_BINDING_FEATURES),
     }
@@ -347,9 +349,8 @@ def _train_ensemble(
         tier=tier,
         name=f"{recipe.name}-{_MODEL_NAME[tier]}",
         model=_MODEL[tier],
-        parameters={
-            "trees": asdict(recipe.trees) | {"spread": recipe.trees.for_spread()},
-            "networks": how.as_dict(),
+        parameters=parameters_of(tier, recipe)
+        | {
             "mixing": {
                 "networks_weight": dict(zip(MIXED, mixing.weight.tolist(), strict=True)),
                 "slope": dict(zip(MIXED, mixing.slope.tolist(), strict=True)),
