@@ -140,3 +140,7 @@ def test_the_best_of_a_run_are_prepared(
     assert [(d["prediction_id"], d["run_id"]) for d in done] == [(saved[1].id, run), (saved[3].id, run)]
     assert done[1]["pressure_gpa"] == 5.0
     assert all((Path(d["folder"]) / "run.sh").is_file() for d in done)
+    # A crystal that is known at ambient pressure is where a relaxation under pressure begins.
+    given = ("dft", "prepare", "Al", "--out", tmp_path / "under", "--pseudo-dir", pseudo, "--pressure", 30)
+    (under,) = json.loads(command(*given, "--json"))
+    assert under["pressure_gpa"] == 30.0

@@ -173,7 +173,9 @@ def prepare(
         for text, name in ((qmesh, "--qmesh"), (kmesh, "--kmesh"), (dense, "--dense-mesh"))
     )
     files = _pairs(pseudo or [])
-    chosen = list(_chosen(what, n, settings, pressure or 0.0))
+    if pressure is not None and not pressure >= 0.0:
+        raise InputError(f"a pressure of {pressure:g} GPa is less than none", where="--pressure")
+    chosen = list(_chosen(what, n, settings, pressure or 0.0, relax=relax))
     errors: list[HTCError] = []
     done: list[Prepared] = []
     for one in chosen:
@@ -316,7 +318,9 @@ def _pairs(given: list[str]) -> dict[str, str]:
     return pairs
 
 
-def _chosen(what: list[str], n: int, settings: Settings, pressure_gpa: float) -> Iterator[_Chosen]:
+def _chosen(
+    what: list[str], n: int, settings: Settings, pressure_gpa: float, *, relax: bool
+) -> Iterator[_Chosen]:
     from htc.materials.inputs import iter_inputs
 
     for text in what:
@@ -330,20 +334,32 @@ def _chosen(what: list[str], n: int, settings: Settings, pressure_gpa: float) ->
                 name = f"{item.structure.composition.reduced_formula}-{Path(item.source).stem}"
                 yield _Chosen(name, item.structure, item.source)
             else:
-                yield _of_formula(text, settings, pressure_gpa)
+                yield _of_formula(text, settings, pressure_gpa, relax=relax)
 
 
-def _of_formula(text: str, settings: Settings, pressure_gpa: float) -> _Chosen:
+def _of_formula(text: str, settings: Settings, pressure_gpa: float, *, relax: bool) -> _Chosen:
     from htc.materials.formulas import parse_formula
     from htc.prediction.sources import known_sources
 
     reduced = parse_formula(text).reduced_formula
-    for source in known_sources(settings):
-        found = source.find(reduced, pressure_gpa)
-        if found:
+    # A relaxation at the pressure may begin with the crystal that is known without it.
+    for at in dict.fromkeys((pressure_gpa, 0.0) if relax else (pressure_gpa,)):
+        for source in known_sources(settings):
+            if not (found := source.find(reduced, at)):
+                continue
+            if at != pressure_gpa:
+                err.print(
+                    f"{text}: no crystal is known at {pressure_gpa:g} GPa; the relaxation there begins with "
+                    f"that of {found[0].pressure_gpa:g} GPa, and another phase may be the stable one",
+                    markup=False,
+                    soft_wrap=True,
+                )
             return _Chosen(reduced, found[0].structure, f"{text} ({found[0].origin})")
+    under = f" at {pressure_gpa:g} GPa" if pressure_gpa else ""
     raise NotFoundError(
-        f"no crystal of {reduced} is known", where=text, hint="give a structure file, or a stored prediction"
+        f"no crystal of {reduced}{under} is known",
+        where=text,
+        hint="give a structure file, or a stored prediction",
     )
 
 

@@ -283,6 +283,7 @@ def _id(database: Database, given: str) -> str:
 def _request(file: Path, evaluator: Any, label: str | None, **changes: Any) -> SearchRequest:
     from pydantic import ValidationError
 
+    from htc.discovery.breeding import can_breed
     from htc.discovery.campaign import load_campaign
     from htc.jobs.search import search_request
 
@@ -291,11 +292,20 @@ def _request(file: Path, evaluator: Any, label: str | None, **changes: Any) -> S
     if seed is not None:
         campaign = campaign.model_copy(update={"seed": seed})
     try:
-        return search_request(campaign, evaluator, label=label, **changes)
+        request = search_request(campaign, evaluator, label=label, **changes)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         raise InputError(str(first["msg"]), where=f"--{where}" if where else None) from error
+    asked = changes.get("looks") or (campaign.optimize and campaign.optimize.looks)
+    if asked is None and request.looks == "random" and not can_breed():
+        err.print(
+            f"of a space larger than {request.campaign.limit:,} candidates so many are drawn at random: "
+            'breeding them from the best needs pymoo (pip install "htc[evolve]")',
+            markup=False,
+            soft_wrap=True,
+        )
+    return request
 
 
 def _fill(database: Database, settings: Settings, run_id: str, request: SearchRequest) -> None:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from htc.discovery.breeding.coordinates import Coordinates
 from htc.errors import InputError, MissingExtraError
 
-__all__ = ["Evolution", "check_breeding"]
+__all__ = ["Evolution", "can_breed", "check_breeding"]
 
 FloatArray = NDArray[np.float64]
 
@@ -34,13 +34,18 @@ _PATIENCE: Final = 8
 _FURTHEST: Final = 4
 
 
+def can_breed() -> bool:
+    """Whether pymoo is installed."""
+    return find_spec("pymoo") is not None
+
+
 def check_breeding() -> None:
     """Whether a pool can be bred here.
 
     Raises:
         MissingExtraError: pymoo is not installed.
     """
-    if find_spec("pymoo") is None:
+    if not can_breed():
         raise _missing()
 
 

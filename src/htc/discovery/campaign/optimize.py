@@ -28,10 +28,11 @@ class OptimizeTable(Goal):
         le=MAX_POOL,
         description="Candidates times pressures to choose from: of a larger space so many are looked at.",
     )
-    looks: Looks = Field(
-        default="evolution",
+    looks: Looks | None = Field(
+        default=None,
         description="Which of a larger space are looked at. evolution: bred generation by generation from the"
-        " best of those looked at before, by NSGA-II. random: drawn.",
+        " best of those looked at before, by NSGA-II (needs the extra [evolve]). random: drawn. null:"
+        " evolution where that extra is installed, else random, which is then said.",
     )
     tier: ModelTier | None = Field(
         default=None, description="Tier of the model that judges, where the model does; null: HTC_TIER."

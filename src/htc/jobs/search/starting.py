@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from htc.discovery.breeding import bred_by, check_breeding
+from htc.discovery.breeding import bred_by, can_breed, check_breeding
 from htc.discovery.campaign import Campaign, OptimizeTable
 from htc.discovery.campaign.optimize import Looks
 from htc.discovery.requests import Goal
@@ -40,9 +40,15 @@ def search_request(
         ValidationError: a change that cannot be.
     """
     table = campaign.optimize or OptimizeTable()
-    fields = table.model_dump() | {k: v for k, v in changes.items() if v is not None}
+    fields = table.model_dump(exclude_unset=True) | {k: v for k, v in changes.items() if v is not None}
     table = OptimizeTable.model_validate(fields)
-    looks: Looks = "random" if bred_by(table) is None else table.looks
+    if "objectives" not in table.model_fields_set and len(campaign.pressures_gpa) == 1:
+        # One pressure is nothing to choose by.
+        others = [one for one in table.objectives if one.column != "pressure_required_gpa"]
+        table = table.model_copy(update={"objectives": others})
+    looks: Looks = table.looks or ("evolution" if can_breed() else "random")
+    if bred_by(table) is None:
+        looks = "random"
     limit = campaign.limit
     if looks == "random":
         most = max(1, table.pool // len(campaign.pressures_gpa))
