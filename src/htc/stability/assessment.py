@@ -11,7 +11,7 @@ from htc.materials.reading import as_structure
 from htc.stability import energies as competitor_energies
 from htc.stability.applicability import check
 from htc.stability.cache import StabilityCache
-from htc.stability.competition import MOST_MADE_UP, WINDOW_EV, compete
+from htc.stability.competition import MOST_MADE_UP, compete
 from htc.stability.competitors import CompetitorSource, bundled
 from htc.stability.energies import Energies, phase_of
 from htc.stability.hull import HullDistance
@@ -198,7 +198,13 @@ def assess(
     hull = None
     if with_hull:
         target = phase_of(relaxation, base["reduced_formula"], source)
-        hull = compete(target, sources, Energies(potential, pressure_gpa, cache), progress=progress)
+        hull = compete(
+            target,
+            sources,
+            Energies(potential, pressure_gpa, cache),
+            crystal=relaxation.structure,
+            progress=progress,
+        )
     return Stability(**base | {"relaxation": relaxation, "phonons": summary, "hull": hull})
 
 
@@ -212,7 +218,7 @@ def _settings(
         out["hull"] = {
             "sources": [s.name for s in sources],
             "fmax": competitor_energies.FMAX,
-            "window_ev": WINDOW_EV,
+            "screening": competitor_energies.SCREENING,
             "most_made_up": MOST_MADE_UP,
         }
     return out

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["StabilityCache"]
 
-Kind = Literal["assessment", "energy", "static"]
+Kind = Literal["assessment", "energy", "static", "glance"]
 
 _RECIPE: Final = 1
 """Raised whenever equal arguments would no longer give an equal result."""

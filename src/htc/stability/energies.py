@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
@@ -15,9 +16,12 @@ from htc.stability.competitors.source import Competitor
 from htc.stability.hull import LeftOut, Phase
 from htc.stability.potentials.protocol import Potential
 from htc.stability.relaxation import Progress, Relaxation, relax
+from htc.stability.screening import GPA_PER_EV_A3, Screened, possible_gain
 
 if TYPE_CHECKING:
     from pymatgen.core.structure import Structure
+
+    from htc.stability.potentials.protocol import EnergyForcesStress
 
 __all__ = ["Energies", "phase_of"]
 
@@ -25,7 +29,8 @@ FMAX: Final = 0.02
 """eV/Å. The energy left in forces this small is some 0.1 meV/atom: competitors need no finer relaxation."""
 MAX_STEPS: Final = 200
 
-_GPA_PER_EV_A3: Final = 160.21766339999998
+SCREENING: Final = 1
+"""Raised whenever the same crystal would be screened to another result."""
 _BULK_MODULUS: Final = 100.0
 """GPa, the guess for the first step of a volume search."""
 _STEP: Final = 0.25
@@ -34,6 +39,7 @@ _VOLUME_TOLERANCE: Final = 0.02
 """Of ln V: 1 meV/atom for a stiff crystal."""
 _EVALUATIONS: Final = 10
 
+_NOTHING: Final[dict[str, float | None]] = {"energy": None, "gain": None, "volume": None}
 # What calculators raise for cells that no crystal has; anything else is a fault to be seen.
 _NUMERICAL: Final = (ArithmeticError, ValueError, RuntimeError, np.linalg.LinAlgError)
 
@@ -56,7 +62,7 @@ def phase_of(relaxation: Relaxation, name: str, origin: str, *, reference: bool 
 
 @dataclass(frozen=True, slots=True)
 class Energies:
-    """Relaxed and static energies of competitors.
+    """Energies of competitors, relaxed and before.
 
     Every energy is written to the cache as soon as it is known, the failures too: a killed run goes on with
     the next competitor.
@@ -93,27 +99,49 @@ class Energies:
             **kept["phase"],
         )
 
-    def static(self, competitor: Competitor) -> float | None:
-        """Energy (under pressure enthalpy) at the best volume with the shape kept, eV/atom; None: no number.
-
-        An upper bound of the relaxed energy, for a tenth of its cost.
+    def glance(self, competitor: Competitor) -> Screened | None:
+        """A made-up crystal as it is made, for one evaluation; None: no number.
 
         Raises:
             MissingExtraError: ASE is not installed.
             StorageError: the cache cannot be written.
         """
-        energy = self._at_best_volume(competitor)["energy"]
-        return None if energy is None else float(energy)
+        return self._screened("glance", competitor, self._as_made)
 
-    def _at_best_volume(self, competitor: Competitor) -> dict[str, Any]:
-        """``energy`` in eV/atom and ``volume`` in Å^3/atom; None for both where there is no number."""
-        settings = self._settings()
-        kept = self.cache.get("static", competitor.structure, **settings) if self.cache else None
+    def static(self, competitor: Competitor) -> Screened | None:
+        """At its best volume with the shape kept; None: no number.
+
+        Costs a tenth of a relaxation.
+
+        Raises:
+            MissingExtraError: ASE is not installed.
+            StorageError: the cache cannot be written.
+        """
+        return self._screened("static", competitor, self._best_volume)
+
+    def _screened(
+        self,
+        kind: Literal["glance", "static"],
+        competitor: Competitor,
+        work_out: Callable[[Structure], dict[str, float | None]],
+    ) -> Screened | None:
+        found = self._remembered(kind, competitor, work_out)
+        energy, gain = found["energy"], found["gain"]
+        return None if energy is None or gain is None else Screened(energy, gain)
+
+    def _remembered(
+        self,
+        kind: Literal["glance", "static"],
+        competitor: Competitor,
+        work_out: Callable[[Structure], dict[str, float | None]],
+    ) -> dict[str, float | None]:
+        """``energy`` and ``gain`` in eV/atom, ``volume`` in Å^3/atom; None where there is no number."""
+        settings = self._settings(screening=SCREENING)
+        kept = self.cache.get(kind, competitor.structure, **settings) if self.cache else None
         if kept is None:
-            energy, volume = self._best_volume(competitor.structure)
-            kept = {"energy": energy, "volume": volume}
+            kept = work_out(primitive_standardised(competitor.structure).structure)
             if self.cache:
-                self.cache.put("static", competitor.structure, kept, **settings)
+                self.cache.put(kind, competitor.structure, kept, **settings)
         return kept
 
     def _settings(self, **more: Any) -> dict[str, Any]:
@@ -123,7 +151,7 @@ class Energies:
         start = primitive_standardised(competitor.structure).structure
         if competitor.made_up:
             # Its volume is a guess, and a relaxation that begins far off goes astray.
-            volume = self._at_best_volume(competitor)["volume"]
+            volume = self._remembered("static", competitor, self._best_volume)["volume"]
             if volume is None:
                 return {"reason": "the potential gives no energy at any volume"}
             start.scale_lattice(volume * len(start))
@@ -157,12 +185,26 @@ class Energies:
             "phase": {name: getattr(phase, name) for name in fields} | {"amounts": amounts},
         }
 
-    def _best_volume(self, structure: Structure) -> tuple[float | None, float | None]:
-        """Lowest enthalpy, eV/atom, and its volume, Å^3/atom, by secant steps of the pressure in ln V."""
-        cell = primitive_standardised(structure).structure
-        best: tuple[float | None, float | None] = None, None
+    def _as_made(self, cell: Structure) -> dict[str, float | None]:
+        try:
+            found = self.potential.energy_forces_stress(cell)
+        except _NUMERICAL:
+            return _NOTHING
+        return self._told(found, cell)
+
+    def _told(self, found: EnergyForcesStress, cell: Structure) -> dict[str, float | None]:
+        n = len(cell)
+        enthalpy = (found.energy_ev + self.pressure_gpa / GPA_PER_EV_A3 * cell.volume) / n
+        gain = possible_gain(found, cell.volume, self.pressure_gpa)
+        if not (np.isfinite(enthalpy) and np.isfinite(gain)):
+            return _NOTHING
+        return {"energy": float(enthalpy), "gain": gain, "volume": float(cell.volume) / n}
+
+    def _best_volume(self, cell: Structure) -> dict[str, float | None]:
+        """At the lowest enthalpy, by secant steps of the pressure in ln V."""
+        best = _NOTHING
         before: tuple[float, float] | None = None
-        log_v, n = float(np.log(cell.volume)), len(cell)
+        log_v = float(np.log(cell.volume))
         for _ in range(_EVALUATIONS):
             scaled = cell.copy()
             scaled.scale_lattice(float(np.exp(log_v)))
@@ -170,12 +212,12 @@ class Energies:
                 found = self.potential.energy_forces_stress(scaled)
             except _NUMERICAL:
                 return best
-            pressure = -float(np.trace(found.stress)) / 3.0 * _GPA_PER_EV_A3 - self.pressure_gpa
-            enthalpy = (found.energy_ev + self.pressure_gpa / _GPA_PER_EV_A3 * scaled.volume) / n
-            if not (np.isfinite(pressure) and np.isfinite(enthalpy)):
+            told = self._told(found, scaled)
+            if told["energy"] is None:
                 return best
-            if best[0] is None or enthalpy < best[0]:
-                best = float(enthalpy), float(scaled.volume) / n
+            if best["energy"] is None or told["energy"] < best["energy"]:
+                best = told
+            pressure = -float(np.trace(found.stress)) / 3.0 * GPA_PER_EV_A3 - self.pressure_gpa
             step = pressure / _bulk_modulus(before, log_v, pressure)
             before = log_v, pressure
             step = float(np.clip(step, -_STEP, _STEP))

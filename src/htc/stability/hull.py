@@ -17,7 +17,15 @@ from htc.errors import InputError
 if TYPE_CHECKING:
     from pymatgen.analysis.phase_diagram import PhaseDiagram
 
-__all__ = ["ON_HULL_EV", "HullDistance", "LeftOut", "Phase", "distance_above", "distinct", "hull_distance"]
+__all__ = [
+    "ON_HULL_EV",
+    "HullDistance",
+    "LeftOut",
+    "Phase",
+    "chemical_potentials",
+    "distinct",
+    "hull_distance",
+]
 
 ON_HULL_EV: Final = 1e-3
 """eV/atom. Two relaxations of one crystal from different starts agree to some tenths of this."""
@@ -95,7 +103,10 @@ class HullDistance:
     left_out: tuple[LeftOut, ...] = ()
     """Competitors that were known but could not be given an energy."""
     screened_out: int = 0
-    """Made-up competitors whose energy before relaxation was hopelessly high."""
+    """Made-up competitors that were not relaxed: they could not lower the hull at this composition."""
+    screening_slack_ev: float | None = None
+    """How far above the hull's plane the nearest of them stays, however far relaxing is taken to lower it,
+    eV/atom. None where none was screened out."""
     missing_elements: tuple[str, ...] = ()
     """Elements whose own crystal is not among the phases: why the distance is not known."""
     notes: tuple[str, ...] = ()
@@ -128,6 +139,8 @@ class HullDistance:
         phases = f"{n} known phase{'' if n == 1 else 's'}"
         if self.n_made_up:
             phases += f" and {self.n_made_up} made up"
+        if self.screened_out:
+            phases += f" ({self.screened_out} more made up ones were screened out)"
         if self.on_hull:
             return f"on the hull of {phases}"
         into = " + ".join(self.decomposition)
@@ -155,6 +168,7 @@ class HullDistance:
             ],
             "left_out": [{"name": x.name, "origin": x.origin, "reason": x.reason} for x in self.left_out],
             "screened_out": self.screened_out,
+            "screening_slack_ev": self.screening_slack_ev,
             "missing_elements": list(self.missing_elements),
             "notes": list(self.notes),
             "says": self.says,
@@ -181,6 +195,7 @@ def hull_distance(
     *,
     left_out: Sequence[LeftOut] = (),
     screened_out: int = 0,
+    screening_slack_ev: float | None = None,
     notes: Sequence[str] = (),
 ) -> HullDistance:
     """Energy of a phase above the hull of others.
@@ -191,6 +206,7 @@ def hull_distance(
             each of its elements is needed for an answer.
         left_out: competitors without an energy, told on.
         screened_out: how many made-up competitors were not relaxed, told on.
+        screening_slack_ev: told on.
         notes: told on.
 
     Raises:
@@ -222,6 +238,7 @@ def hull_distance(
         competitors=others,
         left_out=tuple(left_out),
         screened_out=screened_out,
+        screening_slack_ev=screening_slack_ev,
         missing_elements=missing,
         notes=tuple(notes),
         potential_id=target.potential_id,
@@ -229,15 +246,20 @@ def hull_distance(
     )
 
 
-def distance_above(phases: Sequence[Phase], amounts: Mapping[str, float], energy_ev: float) -> float:
-    """Energy above the hull of phases, eV/atom; negative below it.
+def chemical_potentials(amounts: Mapping[str, float], phases: Sequence[Phase]) -> dict[str, float]:
+    """Energy of each element in the mixture of phases that is lowest at a composition, eV/atom.
+
+    They are the plane of the hull there: no phase lies below it.
 
     Args:
-        phases: with at least one crystal of each element.
         amounts: atoms by element.
-        energy_ev: eV/atom.
+        phases: with at least one crystal of each element.
     """
-    return energy_ev - _on_diagram(amounts, phases)[0]
+    from pymatgen.core.composition import Composition
+
+    diagram = _diagram(tuple(map(_Frozen.of, phases)))
+    found = diagram.get_composition_chempots(Composition(dict(amounts)))
+    return {element.symbol: float(value) for element, value in found.items()}
 
 
 def _check_alike(target: Phase, phases: Sequence[Phase]) -> None:

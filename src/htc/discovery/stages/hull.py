@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["hull_judge"]
 
-_RECIPE: Final = 1
+_RECIPE: Final = 2
 
 
 class hull_judge:  # noqa: N801  # called like a function, kept like an object
@@ -62,6 +62,7 @@ class hull_judge:  # noqa: N801  # called like a function, kept like an object
             phase_of(relaxation, formula, subject.label),
             self._sources,
             Energies(self._potential, subject.pressure_gpa, self._memory.cache),
+            crystal=relaxation.structure,
         )
         if hull.distance_ev is None:
             return failed(InputError(hull.says), subject)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Memory"]
 
-_KINDS: Final = frozenset({"energy", "static"})
+_KINDS: Final = frozenset({"energy", "static", "glance"})
 """What follows from the competitor alone."""
 
 
@@ -68,8 +68,8 @@ class _InMemory(StabilityCache):
 
     def _key(self, kind: str, structure: Structure, settings: dict[str, Any]) -> str:
         symbols = "-".join(sorted({site.specie.symbol for site in structure}))
-        # The cell as well: two crystals that the hash takes for one relax from different places.
-        content = [kind, self._hash(structure), structure.lattice.matrix.tolist(), settings]
+        # The cell, not the crystal's hash: two that the hash takes for one relax from different places.
+        content = [kind, structure.atomic_numbers, structure.lattice.matrix.tolist(), settings]
         content.append(structure.frac_coords.tolist())
-        digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        digest = hashlib.sha256(json.dumps(content, sort_keys=True, default=int).encode()).hexdigest()
         return f"{symbols} {digest}"

@@ -7,11 +7,14 @@ most are far above the hull: the caller screens them before it relaxes any.
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator, Sequence
+import gzip
+import importlib.util
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import permutations
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -22,10 +25,17 @@ from htc.stability.competitors.source import Competitor, Found, subsystems
 if TYPE_CHECKING:
     from pymatgen.core.structure import Structure
 
+    from htc.materials.volumes import PairSums
+
 __all__ = ["DECORATED", "DecoratedPrototypes", "KnownPrototypes", "Prototype", "decorate", "prototype"]
 
 _MOST_SITES: Final = 40
 """Real crystals of the prototypes above this are not relaxed: a minute and more each."""
+
+_PLACES: Final = ("prototypes/aflow_prototypes.json.gz", "aflow_prototypes.json.gz")
+"""Of the collection in the package, now and in older versions."""
+_SYSTEMS_KEPT: Final = 256
+"""Chemical systems whose made-up crystals are held: a campaign comes back to the same binaries."""
 
 DECORATED: Final[dict[int, tuple[str, ...]]] = {
     1: ("A_cF4_225_a Cu", "A_cI2_229_a W", "A_hP2_194_c Mg"),
@@ -100,19 +110,27 @@ class Prototype:
 
 @lru_cache(maxsize=1)
 def _collection() -> tuple[Prototype, ...]:
-    with warnings.catch_warnings():
-        # The collection's references go through a BibTeX grammar that newer parsers warn about, line by line.
-        warnings.simplefilter("ignore")
-        # Re-exported there, as it has been since before the package was split, without saying so.
-        from pymatgen.analysis.prototypes import AFLOW_PROTOTYPE_LIBRARY  # type: ignore[attr-defined]  # see above
+    # pymatgen's own loader parses thousands of lines of BibTeX first, which takes longer than a relaxation.
+    package = importlib.util.find_spec("pymatgen.analysis")
+    for folder in () if package is None else package.submodule_search_locations or ():
+        for place in _PLACES:
+            file = Path(folder) / place
+            if file.is_file():
+                return tuple(map(_read, json.loads(gzip.decompress(file.read_bytes()))))
+    raise NotFoundError(
+        "pymatgen's collection of AFLOW prototypes is not there", hint="pip install --upgrade pymatgen"
+    )
 
-    rows: list[dict[str, Any]] = AFLOW_PROTOTYPE_LIBRARY
-    out: list[Prototype] = []
-    for row in rows:
-        structure = row["snl"].structure
-        formula = structure.composition.reduced_formula
-        out.append(Prototype(str(row["tags"]["aflow"]), formula, structure))
-    return tuple(out)
+
+def _read(row: dict[str, Any]) -> Prototype:
+    from pymatgen.core.lattice import Lattice
+    from pymatgen.core.structure import Structure
+
+    written = row["snl"]
+    species = [{kind["element"]: kind["occu"] for kind in site["species"]} for site in written["sites"]]
+    places = [site["abc"] for site in written["sites"]]
+    structure = Structure(Lattice(written["lattice"]["matrix"]), species, places)
+    return Prototype(str(row["tags"]["aflow"]), structure.composition.reduced_formula, structure)
 
 
 def prototype(label: str, formula: str) -> Prototype:
@@ -177,29 +195,47 @@ class DecoratedPrototypes:
         return Found(tuple(found), notes)
 
 
-def _decorations(system: tuple[str, ...]) -> Iterator[Competitor]:
-    from htc.materials.symmetry import structure_hash
-
-    seen: set[str] = set()
+@lru_cache(maxsize=_SYSTEMS_KEPT)
+def _decorations(system: tuple[str, ...]) -> tuple[Competitor, ...]:
+    found: list[Competitor] = []
     for entry in DECORATED.get(len(system), ()):
         label, formula = entry.split()
         template = prototype(label, formula)
-        for order in permutations(system):
+        for order in _orders(label, formula):
             try:
-                structure = decorate(template, order)
+                structure = decorate(template, [system[i] for i in order])
             except StructureError:
                 continue
-            key = structure_hash(structure)
-            if key in seen:
-                continue
-            seen.add(key)
             reduced = structure.composition.reduced_formula
-            name, origin = f"{reduced} (as {formula}, made up)", f"made up: {reduced} as {formula} ({label})"
-            yield Competitor(structure, name, origin, made_up=True)
+            sites = ", ".join(f"{system[i]} for {own}" for i, own in zip(order, _own(template), strict=True))
+            name = f"{reduced} (as {formula}, made up)"
+            origin = f"made up: {reduced} as {formula} ({label}: {sites})"
+            found.append(Competitor(structure, name, origin, made_up=True))
+    return tuple(found)
+
+
+def _own(template: Prototype) -> list[str]:
+    """Elements of a prototype in the order that others take their places."""
+    return sorted(element.symbol for element in template.structure.composition.elements)
+
+
+@lru_cache(maxsize=256)
+def _orders(label: str, formula: str) -> tuple[tuple[int, ...], ...]:
+    """Orders of elements on the kinds of sites that give different crystals, whatever the elements are."""
+    from htc.materials.symmetry import structure_hash
+
+    template = prototype(label, formula)
+    own = _own(template)
+    seen: dict[str, tuple[int, ...]] = {}
+    for order in permutations(range(len(own))):
+        exchanged = template.structure.copy()
+        exchanged.replace_species({own[place]: own[i] for place, i in enumerate(order)})
+        seen.setdefault(structure_hash(exchanged), order)
+    return tuple(seen.values())
 
 
 def decorate(template: Prototype, elements: Sequence[str]) -> Structure:
-    """A prototype with other elements on its sites and its volume scaled to suit them.
+    """A prototype with other elements on its sites and its volume estimated for them.
 
     Args:
         template: from :func:`prototype`.
@@ -208,18 +244,35 @@ def decorate(template: Prototype, elements: Sequence[str]) -> Structure:
     Raises:
         StructureError: an element of unknown radius.
     """
-    own = sorted(element.symbol for element in template.structure.composition.elements)
+    from htc.materials.volumes import volume_per_atom
+
+    own = _own(template)
     structure = template.structure.copy()
+    try:
+        per_atom = volume_per_atom(_sums(template.label, template.formula), elements)
+    except StructureError:
+        per_atom = 0.0
     structure.replace_species(dict(zip(own, elements, strict=True)))
-    structure.scale_lattice(structure.volume * _touching(structure) ** 3)
+    volume = per_atom * len(structure) or structure.volume * _touching(structure) ** 3
+    structure.scale_lattice(volume)
     return structure
+
+
+@lru_cache(maxsize=256)
+def _sums(label: str, formula: str) -> PairSums:
+    """What the estimate of volumes needs of a prototype."""
+    from htc.materials.volumes import pair_sums
+
+    template = prototype(label, formula)
+    structure, own = template.structure, _own(template)
+    return pair_sums(structure, [own.index(site.specie.symbol) for site in structure])
 
 
 def _touching(structure: Structure) -> float:
     """Factor on all lengths that makes the closest pair of atoms as far apart as their covalent radii say.
 
-    Radii of Cordero et al., Dalton Trans. 2832 (2008), doi:10.1039/b801115j. Good to some per cent of a
-    length: a start for a search of the volume, no more.
+    Radii of Cordero et al., Dalton Trans. 2832 (2008), doi:10.1039/b801115j. For elements that
+    no volume is known of: a start for a search of the volume, no more.
     """
     from pymatgen.analysis.molecule_structure_comparator import CovalentRadius
 
