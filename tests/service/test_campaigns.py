@@ -5,6 +5,7 @@ from __future__ import annotations
 import httpx
 
 from htc.jobs import Worker
+from htc.jobs.campaign.pruning import prune_run
 from htc.settings import Settings
 from htc.store import Database
 
@@ -29,6 +30,7 @@ def test_a_campaign(client: httpx.Client, database_in_settings: Database) -> Non
         "run_id": run_id,
         "planned": 1,
         "stages": [],
+        "pruned": None,
     }
     worker = Worker(Settings(), database_in_settings)
     assert worker.work_once(run_id)
@@ -45,6 +47,10 @@ def test_a_campaign(client: httpx.Client, database_in_settings: Database) -> Non
     (stage,) = client.get(f"/api/htc/runs/{run_id}/funnel").json()["stages"]
     assert (stage["entries"], stage["done"], stage["passed"], stage["state"]) == (4, 4, 2, "finished")
     assert told["run"]["result"]["stages"][0]["passed"] == 2
+    prune_run(database_in_settings, run_id, by="me")
+    after = client.get(f"/api/htc/runs/{run_id}/funnel").json()
+    assert after["stages"] == [stage]
+    assert (after["pruned"]["rows"], after["pruned"]["by"]) == (2, "me")
     page = client.get(f"/runs/{run_id}")
     assert "The funnel" in page.text
 

@@ -77,7 +77,12 @@ class DaskExecutor:
             from distributed import Client
         except ImportError as error:
             raise missing_dask(error) from error
-        self._cluster = None if profile is None else open_cluster(parse_profile(profile))
+        self._cluster: Any = None
+        self._expected = 1
+        if profile is not None:
+            read = parse_profile(profile)
+            self._cluster = open_cluster(read)
+            self._expected = read.max_jobs * read.processes
         self._where = address or "the cluster of the profile"
         try:
             connect: Any = Client  # not annotated
@@ -101,7 +106,8 @@ class DaskExecutor:
         self._refused: dict[str, list[str]] = {}
         self._arithmetic: str | None = None
         self._threads: dict[str, int] = {}
-        self._looked = self._last_seen = 0.0
+        self._looked = 0.0
+        self._last_seen = time.monotonic()
         self._count = 0
         self._closed = False
         try:
@@ -112,9 +118,13 @@ class DaskExecutor:
 
     @property
     def workers(self) -> int:
-        """Threads of the workers that are there now and run this program."""
+        """Threads of the workers that are there now and run this program, or those that the profile allows.
+
+        Jobs come with the work that waits for them, so that there must be some for all of them.
+        """
         self._look()
-        return max(1, sum(n for address, n in self._threads.items() if address not in self._refused))
+        there = sum(n for address, n in self._threads.items() if address not in self._refused)
+        return max(self._expected, there)
 
     def submit(self, task: ChunkTask) -> None:
         """See :class:`~htc.discovery.executors.Executor`."""
@@ -284,13 +294,13 @@ class DaskExecutor:
         self._looked = at
         try:
             self._threads = {str(k): int(v) for k, v in self._client.nthreads().items()}
-        except OSError as error:
-            # It is away; whether for good, the state of the connection says.
+        except (OSError, RuntimeError) as error:
+            self._check_connected()
             _log.warning("%s does not say which workers it has: %s", self._where, error)
             return
         if self._threads:
             self._last_seen = at
-        elif at - max(self._last_seen, 1.0) > _ALONE_S:
+        elif at - self._last_seen > _ALONE_S:
             self._last_seen = at
             _log.warning("%s has no workers: the run waits for some", self._where)
 

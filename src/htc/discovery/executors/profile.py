@@ -14,6 +14,9 @@ from htc.errors import InputError, MissingExtraError
 __all__ = ["ClusterProfile", "job_script", "load_profile", "missing_dask", "open_cluster", "parse_profile"]
 
 _ONE_THREAD: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+_ADAPT_S: Final = 5
+_IDLE_S: Final = 180
+"""Jobs that had nothing to do for so long are ended."""
 _Line = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^[^\r\n]+$")]
 
 
@@ -178,7 +181,13 @@ def open_cluster(profile: ClusterProfile) -> Any:
     if profile.min_jobs == profile.max_jobs:
         cluster.scale(jobs=profile.max_jobs)
     else:
-        cluster.adapt(minimum_jobs=profile.min_jobs, maximum_jobs=profile.max_jobs)
+        # A job that has waited for its turn is not given back for a pause between two stages.
+        cluster.adapt(
+            minimum_jobs=profile.min_jobs,
+            maximum_jobs=profile.max_jobs,
+            interval=f"{_ADAPT_S}s",
+            wait_count=_IDLE_S // _ADAPT_S,
+        )
     return cluster
 
 
