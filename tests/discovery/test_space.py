@@ -186,6 +186,8 @@ def test_rules_say_what_they_reject() -> None:
         "Na": "charge",
         "Cl": "charge",
     }
+    # In pyrite's shape the anions are bound in pairs, and NaO2, a superoxide, is known.
+    assert rules(space_of(substitution("C2", {"Fe": "Na Li", "S": "O"}))) == {}
     window = {"electrons": {"min_per_atom": 4.0, "max_per_atom": 5.0}}
     assert rules(space_of(substitution("A2", {"W": "Ti Nb Mo"}), plausibility=window)) == {"Mo": "electrons"}
     cramped = space_of(substitution("library:MgB2", {"Mg": "Ca Cs H"}))

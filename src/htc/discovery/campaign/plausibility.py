@@ -15,8 +15,9 @@ class ChargeRule(Table):
     """The other elements must be able to give the electrons that strongly electronegative anions take.
 
     Looks only at compounds in which elements of Pauling electronegativity ``min_anion_x`` and more make up at
-    least ``min_anion_fraction`` of the atoms. Too few anions are no reason: what is left over makes a metal.
-    Metals with metals, borides, carbides, silicides and hydrides always pass.
+    least ``min_anion_fraction`` of the atoms. Nitrogen or oxygen atoms with a bond between them, as in SrN2
+    and NaO2, take less: one electron, and half of one, an atom. Too few anions are no reason: what is left
+    over makes a metal. Metals with metals, borides, carbides, silicides and hydrides always pass.
     """
 
     on: bool = Field(default=True, description="Whether the rule is used.")

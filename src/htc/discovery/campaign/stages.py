@@ -170,8 +170,9 @@ class HullStage(_PotentialStage):
     kind: Literal["hull"] = Field(description="Kind of the stage.")
     made_up: bool = Field(
         default=True,
-        description="Compete with crystals made up from common structure types, too: minutes a candidate."
-        " false: with known crystals only, seconds; the distance is then the lower bound it says it is.",
+        description="Compete with crystals made up from common structure types, too: a minute or two for the"
+        " first candidate of a chemical system, less for the next. false: with known crystals only, seconds;"
+        " the distance is then the lower bound it says it is.",
     )
 
 

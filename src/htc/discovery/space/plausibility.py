@@ -5,12 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Final
 
 from htc.discovery.campaign.plausibility import Plausibility
 from htc.discovery.space.prototypes import Shape
 from htc.materials.volumes import pair
 
 __all__ = ["ElementFacts", "Judge", "Verdict", "element_facts"]
+
+_PAIRED_TAKES: Final = {"N": 1.0, "O": 0.5}
+"""Electrons an atom that the ions with a bond between two atoms take at least: the diazenides' N2 (2-), as in
+SrN2 (Auffermann et al., Angew. Chem. Int. Ed. 40, 547 (2001)), and the superoxides' O2 (-), as in NaO2."""
+_PAIRED: Final = 0.93
+"""Shortest distance, in cube roots of the volume an atom, below which atoms of a shape are pairs: 0.91 in
+pyrite, where a close packing has 1.12, fluorite 1.14, rutile 1.16. Not a length: the pairs of a shape are
+stretched with its volume until it is relaxed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +122,12 @@ class Judge:
     def _charge(self, elements: Sequence[str]) -> Verdict | None:
         rule = self._rules.charge
         takes = gives = anions = 0.0
-        for n, symbol in zip(self._shape.counts, elements, strict=True):
+        paired = self._paired(elements)
+        for kind, (n, symbol) in enumerate(zip(self._shape.counts, elements, strict=True)):
             facts = element_facts(symbol)
             if facts.chi >= rule.min_anion_x:
                 anions += n
-                takes += n * facts.takes
+                takes += n * (_PAIRED_TAKES[symbol] if kind in paired else facts.takes)
             else:
                 gives += n * facts.gives
         if anions < rule.min_anion_fraction * self._n:
@@ -131,6 +141,15 @@ class Judge:
             f" {missing:.2f} an atom are missing, more than {rule.tolerance:g}",
             {"missing_electrons_per_atom": missing},
         )
+
+    def _paired(self, elements: Sequence[str]) -> set[int]:
+        """Kinds of sites whose atoms have a bond to one of their own element, where that forms such ions."""
+        return {
+            kind
+            for a, b, nearest in self._contacts
+            if elements[a] == elements[b] in _PAIRED_TAKES and nearest < _PAIRED
+            for kind in (a, b)
+        }
 
     def _tightest(self, elements: Sequence[str], volume: float) -> tuple[float, list[float], tuple[int, int]]:
         """Shortest distances over the usual ones: of all atoms, of each kind, and between which kinds."""
