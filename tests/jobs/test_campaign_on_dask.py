@@ -215,3 +215,15 @@ def test_a_cluster_from_a_profile(
     _, said = process.communicate(timeout=600)
     assert process.returncode == 0, said
     assert rows_of(database_in_settings, run_id) == local_rows(start, database_in_settings, file)
+
+
+def test_jobs_that_cannot_be_submitted_end_the_wait_for_them(
+    start: Callable[..., Any], tmp_path: Path, file: Path
+) -> None:
+    profile = tmp_path / "slurm.toml"
+    profile.write_text('processes = 1\nmemory = "1GB"\n')
+    process = start("htc", "screen", str(file), "--cluster", str(profile), "-n", "0", PATH=str(tmp_path))
+    _, said = process.communicate(timeout=300)
+    assert process.returncode == 1
+    assert "no job can be submitted: sbatch is not a command here" in said
+    assert "htc screen --resume" in said

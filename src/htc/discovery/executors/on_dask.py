@@ -79,10 +79,12 @@ class DaskExecutor:
             raise missing_dask(error) from error
         self._cluster: Any = None
         self._expected = 1
+        self._refusals: list[str] = []
         if profile is not None:
             read = parse_profile(profile)
-            self._cluster = open_cluster(read)
+            self._cluster = open_cluster(read, self._refusals)
             self._expected = read.max_jobs * read.processes
+        self._threads: dict[str, int] = {}
         self._where = address or "the cluster of the profile"
         try:
             connect: Any = Client  # not annotated
@@ -105,7 +107,6 @@ class DaskExecutor:
         self._again: list[ChunkTask] = []
         self._refused: dict[str, list[str]] = {}
         self._arithmetic: str | None = None
-        self._threads: dict[str, int] = {}
         self._looked = 0.0
         self._last_seen = time.monotonic()
         self._count = 0
@@ -179,8 +180,12 @@ class DaskExecutor:
         self._close_cluster()
 
     def _close_cluster(self) -> None:
-        if self._cluster is not None:
+        if self._cluster is None:
+            return
+        try:
             self._cluster.close(timeout=10)
+        except Exception as error:  # noqa: BLE001  # jobs that never were cannot be ended
+            _log.debug("the cluster did not end in order: %s: %s", type(error).__name__, error)
 
     def _greet(self) -> None:
         """Ask the workers that are there which program they run, so that the wrong one is told at once."""
@@ -284,6 +289,12 @@ class DaskExecutor:
                 "the scheduler is gone",
                 where=self._where,
                 hint="what is done is stored: start a scheduler and workers, and go on with the run",
+            )
+        if self._refusals and not self._threads:
+            raise HTCError(
+                f"no job can be submitted: {' '.join(self._refusals[-1].split())[:400]}",
+                where=self._where,
+                hint="`htc cluster script PROFILE` prints what was to be submitted",
             )
 
     def _look(self, *, now: bool = False) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from htc.discovery.executors.batch_jobs import job_class
 from htc.errors import InputError, MissingExtraError
 
 __all__ = ["ClusterProfile", "job_script", "load_profile", "missing_dask", "open_cluster", "parse_profile"]
@@ -161,8 +162,12 @@ def job_script(profile: ClusterProfile, scheduler: str = "tcp://SCHEDULER:8786")
     return str(job(scheduler=scheduler, name=name, **_options(profile)).job_script())
 
 
-def open_cluster(profile: ClusterProfile) -> Any:
+def open_cluster(profile: ClusterProfile, refusals: list[str]) -> Any:
     """A scheduler in this process whose workers are jobs that come and go with the work.
+
+    Args:
+        profile: of the cluster.
+        refusals: grows by the reason of each job that could not be submitted.
 
     Raises:
         MissingExtraError: dask-jobqueue is not installed.
@@ -170,14 +175,16 @@ def open_cluster(profile: ClusterProfile) -> Any:
     try:
         from dask_jobqueue.local import LocalCluster
         from dask_jobqueue.slurm import SLURMCluster
+
+        job = job_class(profile.system, refusals)
     except ImportError as error:
         raise missing_dask(error) from error
     options = _options(profile)
-    scheduler: dict[str, Any] = {"port": profile.scheduler_port, "dashboard_address": None}
+    scheduler: dict[str, Any] = {"port": profile.scheduler_port, "dashboard": False}
     if profile.interface is not None:
         scheduler["interface"] = profile.interface
     kind: Any = SLURMCluster if profile.system == "slurm" else LocalCluster  # not annotated
-    cluster = kind(scheduler_options=scheduler, **options)
+    cluster = kind(scheduler_options=scheduler, job_cls=job, **options)
     if profile.min_jobs == profile.max_jobs:
         cluster.scale(jobs=profile.max_jobs)
     else:
