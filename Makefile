@@ -27,7 +27,7 @@ demo: ## Set up what is needed and run the main job on real materials
 
 test: ## Set up what is left and run all tests
 	$(call install,dev)
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -q $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -q $(ARGS)
 
 mlip: ## Add torch, SevenNet and phonopy: the best tier, stability, and their tests
 	$(call install,dev)

@@ -31,6 +31,35 @@ _numbers = itertools.count()
 for _name in ("COLUMNS", "LINES"):
     os.environ.pop(_name, None)
 
+# Two workers on two cores: threads of the matrix library within them would only wait for each other. It reads
+# this when numpy is first imported, by whichever test module comes first.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+_LONGEST = (
+    "telemetry/test_plugin.py",
+    "store/test_backup.py",
+    "models/test_shipped_tiers.py",
+    "models/test_ensemble.py",
+    "store/test_migrating.py",
+    "models/test_best_tier.py",
+    "cli/test_predict.py",
+    "models/test_training.py",
+    "stability/test_potentials.py",
+    "stability/test_phonons.py",
+    "stability/test_assessment.py",
+    "telemetry/test_replay.py",
+    "cli/test_serve_workers.py",
+    "jobs/test_campaign.py",
+    "store/test_server_upgrade.py",
+)
+"""Files that take longest, the longest first: what is given out last keeps one worker busy alone."""
+_PLACE = {name: place for place, name in enumerate(_LONGEST)}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first (with xdist's ``--no-loadscope-reorder``); the order within a file stays."""
+    items.sort(key=lambda item: _PLACE.get("/".join(item.path.parts[-2:]), len(_PLACE)))
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """``pytest tests/pages --images`` makes the pictures of the documentation anew."""
