@@ -115,6 +115,10 @@ def main() -> None:
     """Entry point of the ``htc`` command."""
     # Like Ctrl-C: leaving through the context managers stops the database server that this process started.
     signal.signal(signal.SIGTERM, _terminated)
+    if "OMP_NUM_THREADS" not in os.environ:
+        # numpy's matrices are small here: threads within a product mostly wait for each other, and move its
+        # last bits. torch has settings of its own, which this leaves alone.
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         app()
     except HTCError as error:
