@@ -121,6 +121,7 @@ function show() {
   at("cancel").disabled = Boolean(run.cancel_requested);
   at("cancel").textContent = run.cancel_requested ? "Being cancelled …" : "Cancel the run";
   showTable();
+  showTold();
   showFailed();
   showPareto();
 }
@@ -136,8 +137,13 @@ function showFunnel({ planned, stages, pruned }) {
       h("th", { scope: "row" }, `${one.stage + 1} of ${planned}: ${one.kind}${one.spec.tier ? ` ${one.spec.tier}` : ""}`),
       count(one.entries),
       h("td", {}, h("progress", { max: Math.max(one.entries, 1), value: judged, "aria-label": "judged" }), ` ${judged.toLocaleString("en")}`),
-      count(one.rejected), count(one.failed), count(one.duplicates), count(one.passed));
+      h("td", { class: "n" }, one.rejected.toLocaleString("en"), reasons(one)), count(one.failed), count(one.duplicates), count(one.passed));
   }));
+}
+
+function reasons({ rejections }) {
+  const said = Object.entries(rejections ?? {}).map(([rule, n]) => `${rule} ${n.toLocaleString("en")}`).join(", ");
+  return said ? h("span", { class: "note" }, ` (${said})`) : null;
 }
 
 function remaining() {
@@ -153,7 +159,8 @@ const linkTo = (item) => `/materials/${encodeURIComponent(item.prediction.reduce
 
 function showTable() {
   const best = withTc().sort((a, b) => b.prediction.tc_predicted - a.prediction.tc_predicted || a.position - b.position);
-  at("none").hidden = best.length > 0;
+  at("none").hidden = best.length > 0 || items.some((item) => item.values?.measured);
+  at("none").textContent = ENDED.includes(run.state) ? "Nothing came of it." : "Nothing yet.";
   at("results").hidden = best.length === 0;
   at("save-csv").hidden = items.length === 0;
   at("results-said").textContent = best.length > SHOWN ? `The best ${SHOWN} of ${best.length}; all of them are in the CSV file.` : "";
@@ -171,6 +178,16 @@ function showTable() {
       h("td", { class: "n" }, number(p.hull_distance_eV, 3)),
       h("td", null, level(p.confidence_level)));
   }));
+}
+
+// Answers of a laboratory or another code have no prediction: their values are all that there is.
+const answers = (item) => Object.entries(item.values?.measured ?? {}).map(([column, value]) => (column === "tc_predicted" ? `Tc ${significant(value, 4)} K` : `${column} ${significant(value, 4)}`)).join(", ");
+
+function showTold() {
+  const told = items.filter((item) => item.values?.measured);
+  at("told-panel").hidden = told.length === 0;
+  fill(at("told"), told.slice(0, SHOWN).map((item) => h("li", null, h("strong", null, item.label), ` ${answers(item)}`,
+    front.has(item.position) ? h("span", { class: "note" }, " (not beaten)") : null)));
 }
 
 function showFailed() {
@@ -236,8 +253,8 @@ function scatter(name, found, cost, title, short) {
 function save() {
   const columns = ["reduced_formula", "tc_predicted", "tc_lower_95ci", "tc_upper_95ci", "lambda_ep", "omega_log", "pressure_required_gpa",
     "hull_distance_eV", "confidence_level", "reason"];
-  const rows = items.map((item) => [item.position, item.label, item.prediction_id, ...columns.map((name) => item.prediction?.[name]), item.error ? sentence(item.error) : ""]);
-  saveText(`run-${ID}.csv`, csv([["position", "label", "prediction_id", ...columns, "error"], ...rows]), "text/csv");
+  const rows = items.map((item) => [item.position, item.label, item.prediction_id, ...columns.map((name) => item.prediction?.[name]), answers(item), item.error ? sentence(item.error) : ""]);
+  saveText(`run-${ID}.csv`, csv([["position", "label", "prediction_id", ...columns, "told", "error"], ...rows]), "text/csv");
 }
 
 at("cancel").addEventListener("click", async () => {
