@@ -130,6 +130,9 @@ def parse_profile(text: str, *, source: str = "cluster profile") -> ClusterProfi
             raise InputError(f"there is no key {key!r}", where=where, hint=hint) from error
         if first["type"] == "missing":
             raise InputError(f"the key {key!r} is missing", where=source) from error
+        if first["type"] == "string_pattern_mismatch" and key in ClusterProfile.model_fields:
+            meant = ClusterProfile.model_fields[key].description
+            raise InputError(f"{first['input']!r} cannot stand here", where=where, hint=meant) from error
         raise InputError(first["msg"].removeprefix("Value error, "), where=where) from error
 
 
