@@ -129,6 +129,7 @@ def test_without_a_potential_the_table_answers_with_its_functional(run: Run, cu3
     assert done.code == ExitCode.PARTIAL
     assert "0.020 eV/atom above the hull of jarvis-dft-3d (OptB88vdW)" in done.out
     assert "tables are asked instead" in done.err
+    assert "the tables are of zero pressure" in run("stability", cu3au, "--no-store", "--pressure", "5").err
 
 
 @pytest.mark.usefixtures("imported")
@@ -173,3 +174,7 @@ def test_predictions_carry_what_the_table_knows(run: Run) -> None:
     assert (entry["phonon_stable"], entry["hull_competitors"]) == (None, None)
     assert entry["stability_potential"] == "jarvis-dft-3d (OptB88vdW)"
     assert any("not of this crystal" in note for note in entry["notes"])
+    under = run("predict", "MgB2", "--pressure", "10", "--no-store", "--with-stability", "--json")
+    (entry,) = json.loads(under.out)
+    assert entry["hull_distance_eV"] is entry["thermo_stable"] is None
+    assert any("of zero pressure" in note for note in entry["notes"])

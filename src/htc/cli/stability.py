@@ -226,7 +226,8 @@ def _one(
     if outcome.error is not None:
         return outcome
     try:
-        outcome.table = _in_tables(item, settings)
+        # The tables are of zero pressure.
+        outcome.table = [] if pressure > 0.0 else _in_tables(item, settings)
         structure = item.structure
         if structure is None and item.composition is not None:
             for source in sources:
@@ -241,8 +242,9 @@ def _one(
         if structure is not None and assessor is not None:
             outcome.stability = assessor(structure, item.source, progress)
         elif not outcome.table:
+            unknown = "in none of the tables" if pressure == 0.0 else "the tables are of zero pressure"
             raise InputError(
-                "no crystal of this formula is known" if structure is None else "in none of the tables",
+                "no crystal of this formula is known" if structure is None else unknown,
                 where=item.source,
                 hint="give the structure as a file" if structure is None else "pip install 'htc[mlip]'",
             )

@@ -176,6 +176,9 @@ def _added(prediction: Prediction, assessor: Assessor | None, settings: Settings
     if not prediction.applicable:
         return prediction
     if assessor is None:
+        if prediction.pressure_gpa > 0.0:
+            notes = [*prediction.notes, "no stability: the imported tables are of zero pressure"]
+            return replace(prediction, provenance={**prediction.provenance, "notes": notes})
         answers = look_up(prediction.reduced_formula, stability_folder(settings))
         return with_table(prediction, answers[0]) if answers else prediction
     if prediction.structure is None:
