@@ -63,9 +63,10 @@ def list_(
     from rich.table import Table
 
     table = Table(box=None, header_style="bold", padding=(0, 1))
-    for name in ("id", "kind", "state"):
-        table.add_column(name, no_wrap=True)
-    table.add_column("done", justify="right", no_wrap=True)
+    # On a small terminal the label gives way, then the time; an id that is cut off helps nobody.
+    for name, least in (("id", 8), ("kind", 8), ("state", 8)):
+        table.add_column(name, no_wrap=True, min_width=least)
+    table.add_column("done", justify="right", no_wrap=True, min_width=4)
     for name in ("started (UTC)", "by", "label"):
         table.add_column(name, no_wrap=True, overflow="ellipsis")
     for row in page.rows:
