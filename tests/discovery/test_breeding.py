@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Iterable
 
 import numpy as np
@@ -12,12 +11,8 @@ from htc.discovery import Constraint, Goal, Objective
 from htc.discovery.breeding import Coordinates, Evolution, bred_by
 from htc.discovery.campaign import Campaign
 from htc.discovery.space import CandidateSpace, open_space
-from htc.errors import MissingExtraError
 from htc.materials.formulas import ELEMENTS
 
-NEEDS_PYMOO = pytest.mark.skipif(
-    importlib.util.find_spec("pymoo") is None, reason="pymoo, which breeds pools, is not installed"
-)
 METALS = "transition_metals"
 BEST = {"Nb": 9.0, "Ta": 7.0, "V": 6.0, "Mo": 5.0, "N": 8.0, "C": 7.5, "B": 6.5, "Ge": 5.5}
 
@@ -91,7 +86,6 @@ def drawn(looks: int) -> list[list[float]]:
     return [judged(coordinates, n) for n in rng.integers(len(coordinates), size=looks).tolist()]
 
 
-@NEEDS_PYMOO
 def test_what_is_bred_is_better_than_what_is_drawn_and_the_same_each_time() -> None:
     goal = Goal(objectives=[Objective(column="tc_predicted")])
     seen = bred(goal, 500, 1)
@@ -102,7 +96,6 @@ def test_what_is_bred_is_better_than_what_is_drawn_and_the_same_each_time() -> N
     assert np.sort(tc)[-20:].mean() > 1.3 * np.sort([value[0] for value in drawn(500)])[-20:].mean()
 
 
-@NEEDS_PYMOO
 def test_children_keep_constraints_and_a_space_comes_to_its_end() -> None:
     bound = Constraint(column="element_cost", max=60.0)
     goal = Goal(objectives=[Objective(column="tc_predicted")], constraints=[bound])
@@ -116,10 +109,5 @@ def test_children_keep_constraints_and_a_space_comes_to_its_end() -> None:
     assert len(few) > 30
 
 
-def test_without_pymoo_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("htc.discovery.breeding.evolution.find_spec", lambda _: None)
-    with pytest.raises(MissingExtraError) as caught:
-        Evolution(Coordinates(space_of(), 1), 1, 100, possible=lambda _: True)
-    assert "looks" in str(caught.value.hint)
-    # What the cheap model knows nothing of cannot be bred for.
+def test_what_the_cheap_model_knows_nothing_of_cannot_be_bred_for() -> None:
     assert bred_by(Goal(objectives=[Objective(column="hull_distance_eV")])) is None

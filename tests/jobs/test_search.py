@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -200,7 +199,6 @@ def test_rows_without_an_answer_are_left_for_later(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.skipif(find_spec("pymoo") is None, reason="pymoo, which breeds pools, is not installed")
 def test_a_pool_that_is_bred_goes_on_after_a_kill_as_if_nothing_had_been(
     database_in_settings: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

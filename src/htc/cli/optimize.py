@@ -283,7 +283,6 @@ def _id(database: Database, given: str) -> str:
 def _request(file: Path, evaluator: Any, label: str | None, **changes: Any) -> SearchRequest:
     from pydantic import ValidationError
 
-    from htc.discovery.breeding import can_breed
     from htc.discovery.campaign import load_campaign
     from htc.jobs.search import search_request
 
@@ -297,14 +296,6 @@ def _request(file: Path, evaluator: Any, label: str | None, **changes: Any) -> S
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         raise InputError(str(first["msg"]), where=f"--{where}" if where else None) from error
-    asked = changes.get("looks") or (campaign.optimize and campaign.optimize.looks)
-    if asked is None and request.looks == "random" and not can_breed():
-        err.print(
-            f"of a space larger than {request.campaign.limit:,} candidates so many are drawn at random: "
-            'breeding them from the best needs pymoo (pip install "htc[evolve]")',
-            markup=False,
-            soft_wrap=True,
-        )
     return request
 
 

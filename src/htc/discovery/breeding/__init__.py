@@ -6,7 +6,7 @@ slots, pressure), :mod:`htc.discovery.breeding.fitness` how good a look at one i
 """
 
 from htc.discovery.breeding.coordinates import Coordinates, Gene
-from htc.discovery.breeding.evolution import Evolution, can_breed, check_breeding
+from htc.discovery.breeding.evolution import Evolution
 from htc.discovery.breeding.fitness import Fitness, bred_by
 
-__all__ = ["Coordinates", "Evolution", "Fitness", "Gene", "bred_by", "can_breed", "check_breeding"]
+__all__ = ["Coordinates", "Evolution", "Fitness", "Gene", "bred_by"]

@@ -10,16 +10,15 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from htc.discovery.breeding.coordinates import Coordinates
-from htc.errors import InputError, MissingExtraError
+from htc.errors import InputError
 
-__all__ = ["Evolution", "can_breed", "check_breeding"]
+__all__ = ["Evolution"]
 
 FloatArray = NDArray[np.float64]
 
@@ -34,21 +33,6 @@ _PATIENCE: Final = 8
 _FURTHEST: Final = 4
 
 
-def can_breed() -> bool:
-    """Whether pymoo is installed."""
-    return find_spec("pymoo") is not None
-
-
-def check_breeding() -> None:
-    """Whether a pool can be bred here.
-
-    Raises:
-        MissingExtraError: pymoo is not installed.
-    """
-    if not can_breed():
-        raise _missing()
-
-
 class Evolution:
     """Asked which numbers to look at next, and told what the looks came to.
 
@@ -61,9 +45,6 @@ class Evolution:
         looks: how many there will be altogether.
         possible: whether a number is a candidate that may be looked at at all.
         seed: of everything that is drawn.
-
-    Raises:
-        MissingExtraError: pymoo is not installed.
     """
 
     def __init__(
@@ -85,7 +66,6 @@ class Evolution:
         self._algorithm: Any = None
         self._asked: Any = None
         self._seed = seed
-        check_breeding()
 
     def ask(self, most: int) -> list[int]:
         """Numbers of the next generation, none of which was asked for before; none: there are no more.
@@ -190,18 +170,7 @@ class _Mating:
 
 
 def _pymoo(name: str) -> Any:
-    """A module of pymoo; by name, because type checkers may not have it."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of what its own libraries find deprecated
-            return import_module(f"pymoo.{name}")
-    except ImportError as error:
-        raise _missing() from error
-
-
-def _missing() -> MissingExtraError:
-    return MissingExtraError(
-        "a pool that is bred needs pymoo",
-        where="optimize.looks",
-        hint='pip install "htc[evolve]", or looks = "random" in [optimize]',
-    )
+    """A module of pymoo, which is not typed; loaded when asked for, because it takes a second."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what its own libraries find deprecated
+        return import_module(f"pymoo.{name}")

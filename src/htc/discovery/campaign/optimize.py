@@ -28,11 +28,10 @@ class OptimizeTable(Goal):
         le=MAX_POOL,
         description="Candidates times pressures to choose from: of a larger space so many are looked at.",
     )
-    looks: Looks | None = Field(
-        default=None,
+    looks: Looks = Field(
+        default="evolution",
         description="Which of a larger space are looked at. evolution: bred generation by generation from the"
-        " best of those looked at before, by NSGA-II (needs the extra [evolve]). random: drawn. null:"
-        " evolution where that extra is installed, else random, which is then said.",
+        " best of those looked at before, by NSGA-II. random: drawn, as is what nothing can be bred for.",
     )
     tier: ModelTier | None = Field(
         default=None, description="Tier of the model that judges, where the model does; null: HTC_TIER."

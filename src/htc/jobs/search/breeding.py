@@ -47,7 +47,6 @@ def breed(
         told: after each part: how many were looked at, and how many there will be.
 
     Raises:
-        MissingExtraError: pymoo is not installed.
         ModelError: the model cannot be used.
         StoreError: the database refused; what was looked at stays.
     """

@@ -74,7 +74,6 @@ def fill(
 
     Raises:
         ConflictError: the run is of another version of HTC, which made other candidates.
-        MissingExtraError: the pool is bred, and pymoo is not installed.
         ModelError: the model cannot be used.
         StoreError: the database refused; what was looked at stays.
     """

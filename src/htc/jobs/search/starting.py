@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from htc.discovery.breeding import bred_by, can_breed, check_breeding
+from htc.discovery.breeding import bred_by
 from htc.discovery.campaign import Campaign, OptimizeTable
 from htc.discovery.campaign.optimize import Looks
 from htc.discovery.requests import Goal
@@ -18,7 +18,6 @@ from htc.store.jobs import Job, enqueue
 from htc.store.runs import campaign_named, start_run
 
 if TYPE_CHECKING:
-    from htc.discovery.space import CandidateSpace
     from htc.settings import Settings
     from htc.store import Database
 
@@ -46,9 +45,7 @@ def search_request(
         # One pressure is nothing to choose by.
         others = [one for one in table.objectives if one.column != "pressure_required_gpa"]
         table = table.model_copy(update={"objectives": others})
-    looks: Looks = table.looks or ("evolution" if can_breed() else "random")
-    if bred_by(table) is None:
-        looks = "random"
+    looks: Looks = "random" if bred_by(table) is None else table.looks
     limit = campaign.limit
     if looks == "random":
         most = max(1, table.pool // len(campaign.pressures_gpa))
@@ -85,12 +82,11 @@ def start(
 
     Raises:
         InputError: a source that cannot be used, or no candidates at all.
-        MissingExtraError: the strategy or the breeding of the pool needs an extra that is not installed.
+        MissingExtraError: the strategy needs an extra that is not installed.
         StoreError: the database refused.
     """
     _check_strategy(request)
-    space, documents = freeze(request.campaign, database, settings, base)
-    _check_breeding(request, space)
+    _, documents = freeze(request.campaign, database, settings, base)
     return start_run(
         database,
         "optimize",
@@ -122,7 +118,6 @@ def submit_search(
     _check_strategy(request)
     check_available(request.stability)
     space, documents = freeze(request.campaign, database, settings, base)
-    _check_breeding(request, space)
     job, _ = enqueue(
         database,
         "optimize",
@@ -161,8 +156,3 @@ def _check_strategy(request: SearchRequest) -> None:
         raise MissingExtraError(
             f"the strategy {request.strategy} needs {module}", hint='pip install "htc[bo]"'
         )
-
-
-def _check_breeding(request: SearchRequest, space: CandidateSpace) -> None:
-    if request.breeds(len(space) * len(request.campaign.pressures_gpa)):
-        check_breeding()
