@@ -18,7 +18,14 @@ from typing import Any
 import pytest
 
 from htc.discovery.campaign import parse_campaign
-from htc.discovery.executors import DaskExecutor, Executor, LocalExecutor, job_script, parse_profile
+from htc.discovery.executors import (
+    DaskExecutor,
+    Executor,
+    LocalExecutor,
+    check_scheduler,
+    job_script,
+    parse_profile,
+)
 from htc.discovery.executors.program import differences, this_program
 from htc.discovery.funnel.tasks import ChunkFailure, ChunkResult, ChunkTask
 from htc.discovery.space import open_space
@@ -342,3 +349,5 @@ def test_nobody_at_the_address_is_said_so() -> None:
         port = probe.getsockname()[1]
     with pytest.raises(HTCError, match="no Dask scheduler answers"):
         DaskExecutor(f"tcp://127.0.0.1:{port}", connect_s=1.0)
+    with pytest.raises(HTCError, match="no Dask scheduler answers"):
+        check_scheduler(f"tcp://127.0.0.1:{port}", connect_s=1.0)

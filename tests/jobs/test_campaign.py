@@ -464,3 +464,18 @@ def test_killed_at_random_it_ends_with_the_rows_of_an_undisturbed_run(
         assert counts[0] == counts[1]
     summary = run_summary(database, run_id)
     assert summary.done == summary.total
+
+
+def test_where_nothing_can_be_read_the_command_fails_and_says_why(
+    screen: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    (tmp_path / "broken.cif").write_text("no crystal")
+    file = tmp_path / "broken.toml"
+    file.write_text(
+        'name = "broken"\n[[candidates]]\nkind = "files"\npaths = ["broken.cif"]\n'
+        '[[stages]]\nkind = "predict"\ntier = "fast"\n'
+    )
+    process = screen(str(file))
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "broken.cif: unreadable" in said

@@ -96,6 +96,10 @@ def screen(
     from htc.settings import get_settings
 
     settings = get_settings()
+    if (scheduler is not None or cluster is not None) and not (detach or estimate or dry_run):
+        from htc.discovery.executors import check_scheduler
+
+        check_scheduler(scheduler)
     if campaign is None:
         elsewhere = {"workers": workers, "scheduler": scheduler, "cluster": _profile(cluster)}
         _resume(settings, str(resume), n, report, elsewhere, as_json=as_json, detach=detach)
@@ -232,6 +236,16 @@ def _run(
         err.print(f"[dim]what is done is stored; to go on once this is mended: {how}[/]", soft_wrap=True)
         raise
     _show(database, settings, lease.run_id, n, report, as_json=as_json)
+    if _nothing_judged(database, lease.run_id):
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def _nothing_judged(database: Database, run_id: str) -> bool:
+    """Whether there were candidates, and every one of them was unreadable or failed."""
+    from htc.store.campaigns import stages_of
+
+    first, *_ = stages_of(database, run_id)
+    return not first.done and bool(first.failed or first.rejections.get("unreadable"))
 
 
 @contextmanager

@@ -9,7 +9,7 @@ a database or settings.
 """
 
 from htc.discovery.executors.local import LocalExecutor
-from htc.discovery.executors.on_dask import DaskExecutor
+from htc.discovery.executors.on_dask import DaskExecutor, check_scheduler
 from htc.discovery.executors.profile import ClusterProfile, job_script, load_profile, parse_profile
 from htc.discovery.executors.protocol import Executor
 
@@ -18,6 +18,7 @@ __all__ = [
     "DaskExecutor",
     "Executor",
     "LocalExecutor",
+    "check_scheduler",
     "job_script",
     "load_profile",
     "parse_profile",

@@ -18,7 +18,7 @@ from htc.errors import ConflictError, HTCError, InputError
 if TYPE_CHECKING:
     from htc.discovery.funnel.tasks import ChunkResult, ChunkTask
 
-__all__ = ["DaskExecutor"]
+__all__ = ["DaskExecutor", "check_scheduler"]
 
 _CONNECT_S: Final = 15.0
 _LOOK_S: Final = 2.0
@@ -96,11 +96,7 @@ class DaskExecutor:
             )
         except (OSError, ValueError) as error:
             self._close_cluster()
-            raise HTCError(
-                f"no Dask scheduler answers there: {str(error)[:200]}",
-                where=self._where,
-                hint="start one with `dask scheduler`, and give the address that it prints",
-            ) from error
+            raise _nobody_answers(self._where, error) from error
         self._memory = Memory()
         self._over: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._in_hand: dict[str, _InHand] = {}
@@ -335,3 +331,35 @@ def _perform(order: Order, wanted: Program, arithmetic: str | None) -> _Answer:
     worker, program = str(get_worker().address), this_program(order.task.model)
     fits = not differences(program, wanted, order.task.kind, arithmetic)
     return _Answer(worker, program, perform(order) if fits else None)
+
+
+def check_scheduler(address: str | None, *, connect_s: float = _CONNECT_S) -> None:
+    """Whether work can be sent there, before anything is written that depends on it.
+
+    Args:
+        address: of a scheduler; None: whether Dask is installed at all.
+        connect_s: how long the scheduler is waited for, s.
+
+    Raises:
+        MissingExtraError: the extra ``[dask]`` is not installed.
+        HTCError: nobody answers at the address.
+    """
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise missing_dask(error) from error
+    if address is None:
+        return
+    connect: Any = Client  # not annotated
+    try:
+        connect(address, timeout=connect_s, set_as_default=False, name="htc-look").close()
+    except (OSError, ValueError) as error:
+        raise _nobody_answers(address, error) from error
+
+
+def _nobody_answers(where: str, error: Exception) -> HTCError:
+    return HTCError(
+        f"no Dask scheduler answers there: {str(error)[:200]}",
+        where=where,
+        hint="start one with `dask scheduler`, and give the address that it prints",
+    )
