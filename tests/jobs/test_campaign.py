@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -255,6 +256,27 @@ def test_what_became_of_one_candidate(database_in_settings: Database, tmp_path: 
     assert "holds no structure files" in none.says
     write_report(database, Settings(), lease.run_id, tmp_path / "report")
     assert "holds no structure files" in (tmp_path / "report" / "report.md").read_text()
+
+
+@pytest.mark.skipif(find_spec("sevenn") is None, reason="the extra [mlip] is not installed")
+def test_what_no_stage_predicted_is_listed_with_the_values_it_has(
+    database_in_settings: Database, tmp_path: Path
+) -> None:
+    database = database_in_settings
+    campaign = a_campaign(
+        candidates=[
+            {"kind": "substitution", "prototypes": ["library:NbN"], "slots": {"Nb": ["Nb"], "N": ["C"]}}
+        ],
+        stages=[{"kind": "relax", "potential": "sevennet-0"}],
+    )
+    lease = begin(database, campaign)
+    do(database, lease, campaign, Here())
+    (row,) = top_rows(database, Settings(), lease.run_id)
+    assert (row.formula, row.tc_predicted, row.prediction_id) == ("NbC", None, None)
+    assert abs(row.more["volume_change"]) < 0.1
+    assert any(known.tc_measured_k is not None for known in row.known)
+    write_report(database, Settings(), lease.run_id, tmp_path)
+    assert (tmp_path / "candidates.csv").read_text().count("\n") == 2
 
 
 def test_a_worker_that_always_dies_ends_the_run_not_the_candidates(database_in_settings: Database) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from htc.errors import FormulaError, HTCError
-from htc.store.campaigns import measured_spectra
+from htc.store.campaigns import Ranked, measured_spectra, rows_at, stages_of
+from htc.store.campaigns.chunks import VALUE_COLUMNS
 from htc.store.jobs import items_of
 from htc.store.predictions import get_many
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from htc.prediction import Prediction
     from htc.settings import Settings
     from htc.store import Database
+    from htc.store.jobs import RunItem
 
 __all__ = ["Known", "TopRow", "known_of", "top_rows"]
 
@@ -73,13 +75,30 @@ def top_rows(database: Database, settings: Settings, run_id: str, n: int = 20) -
     """
     items = items_of(database, run_id, n).rows
     stored = get_many(database, [i.prediction_id for i in items if i.prediction_id is not None])
-    found = [(item, stored[item.prediction_id].prediction) for item in items if item.prediction_id in stored]
-    formulas = list(dict.fromkeys(p.reduced_formula for _, p in found))
-    known = known_of(database, formulas, settings.home / "stability")
-    return [
-        _row(item.position + 1, item.label, item.prediction_id, p, item.values, known[p.reduced_formula])
-        for item, p in found
+    bare = _without_prediction(database, run_id, items)
+    formulas = [p.prediction.reduced_formula for p in stored.values()] + [
+        r.formula or "" for r in bare.values()
     ]
+    known = known_of(database, list(dict.fromkeys(filter(None, formulas))), settings.home / "stability")
+    rows: list[TopRow] = []
+    for item in items:
+        if item.prediction_id in stored:
+            p = stored[item.prediction_id].prediction
+            of = known[p.reduced_formula]
+            rows.append(_row(item.position + 1, item.label, item.prediction_id, p, item.values, of))
+        elif item.position in bare:
+            row = bare[item.position]
+            rows.append(_bare_row(item.position + 1, item.label, row, known.get(row.formula or "", ())))
+    return rows
+
+
+def _without_prediction(database: Database, run_id: str, items: Sequence[RunItem]) -> dict[int, Ranked]:
+    """By position of the item, the rows of those of which no stage predicted Tc."""
+    numbers = {i.position: int(i.values["candidate"]) for i in items if i.prediction_id is None}
+    if not numbers:
+        return {}
+    rows = rows_at(database, stages_of(database, run_id)[-1].id, list(numbers.values()))
+    return {position: rows[number] for position, number in numbers.items() if number in rows}
 
 
 def known_of(
@@ -173,4 +192,21 @@ def _row(
         family=p.family,
         more={k: v for k, v in values.items() if k not in {"candidate", "formula"}},
         known=known,
+    )
+
+
+def _bare_row(rank: int, label: str, row: Ranked, known: tuple[Known, ...]) -> TopRow:
+    columns: dict[str, Any] = {name: row.values.get(name) for name in VALUE_COLUMNS}
+    del columns["tc_uncertainty"]
+    columns["extrapolation_warning"] = bool(columns["extrapolation_warning"])
+    return TopRow(
+        rank=rank,
+        label=label,
+        formula=row.formula or "-",
+        prediction_id=None,
+        pressure_gpa=row.pressure_gpa,
+        model_tier=None,
+        more={name: value for name, value in row.values.items() if name not in VALUE_COLUMNS},
+        known=known,
+        **columns,
     )
