@@ -82,6 +82,7 @@ def test_a_key_opens_the_pages_and_is_kept_in_this_tab_alone(
 
     tab.get_by_label("Access key").fill(reading)
     tab.get_by_role("button", name="Open").click()
+    expect(tab.get_by_role("button", name="Sign out")).to_be_visible()
     tab.get_by_label("Formulas, one a line or with commas").fill("Nb")
     tab.get_by_role("button", name="Start screening").click()
     expect(tab.locator("#problem[role=alert]")).to_contain_text("has the scope read")
