@@ -20,7 +20,15 @@ if TYPE_CHECKING:
     from htc.store.database import Database
     from htc.store.jobs import Beat, Lease
 
-__all__ = ["VALUE_COLUMNS", "DoneChunk", "Row", "done_ranges", "write_chunk", "write_promotions"]
+__all__ = [
+    "VALUE_COLUMNS",
+    "DoneChunk",
+    "Row",
+    "done_ranges",
+    "values_of",
+    "write_chunk",
+    "write_promotions",
+]
 
 VALUE_COLUMNS: Final = (
     "tc_predicted",
@@ -58,6 +66,12 @@ _SAID_ELSEWHERE: Final = frozenset({*VALUE_COLUMNS, "pressure_required_gpa", "mo
 _LABEL: Final = 300
 _TOGETHER: Final = 100
 """Predictions a statement."""
+
+
+def values_of(row: sa.Row[Any]) -> dict[str, Any]:
+    """The values of a row of ``campaign_candidates``, wherever it keeps them."""
+    found = {name: value for name in VALUE_COLUMNS if (value := row._mapping[name]) is not None}
+    return found | (row.more or {})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

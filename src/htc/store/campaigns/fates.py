@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import sqlalchemy as sa
 
-from htc.store.campaigns.chunks import VALUE_COLUMNS
+from htc.store.campaigns.chunks import values_of
 from htc.store.tables import campaign_candidates, campaign_stages
 
 if TYPE_CHECKING:
@@ -90,8 +90,7 @@ def fates_of(
                 state=row.state,
                 label=row.label,
                 formula=row.formula,
-                values={name: v for name in VALUE_COLUMNS if (v := row._mapping[name]) is not None}
-                | (row.more or {}),
+                values=values_of(row),
                 error=row.error,
                 prediction_id=row.prediction_id,
                 rank=row.rank,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import sqlalchemy as sa
 
 from htc.errors import InputError
-from htc.store.campaigns.chunks import VALUE_COLUMNS
+from htc.store.campaigns.chunks import VALUE_COLUMNS, values_of
 from htc.store.jobs.holding import held
 from htc.store.tables import campaign_candidates, campaign_stages
 
@@ -213,8 +213,7 @@ def rows_at(database: Database, stage_id: int, positions: Sequence[int]) -> dict
                 state=row.state,
                 label=row.label,
                 formula=row.formula,
-                values={name: v for name in VALUE_COLUMNS if (v := row._mapping[name]) is not None}
-                | (row.more or {}),
+                values=values_of(row),
                 carry=row.carry,
                 prediction_id=row.prediction_id,
                 rank=row.rank,
